@@ -1,0 +1,49 @@
+# Every target sets up what it needs: Python 3.11 or newer and make are enough.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+SUITE ?= core
+
+.PHONY: help setup demo test lint types check nightly bench lock clean
+
+help: ## what can be done here
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Renkei needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV)/.ready ## make the virtual environment from the lock file
+
+demo: setup ## run the example journeys in three CRMs of the sandbox
+	@$(BIN)/renkei demo
+
+test: setup ## the tests (under ten minutes on two cores)
+	@$(BIN)/python -m pytest -n 2 -m "not nightly"
+
+nightly: setup ## the long seeded runs too
+	@$(BIN)/python -m pytest -n 2
+
+lint: setup ## ruff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup ## mypy --strict over sources and tests
+	@$(BIN)/mypy
+
+check: test lint types ## all that CI runs
+
+bench: setup ## figures as JSON lines: make bench SUITE=core
+	@$(BIN)/python -m benchmarks $(SUITE)
+
+lock: ## pin the dependencies again, with hashes and without addresses
+	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
+
+clean: ## remove what was built here
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
