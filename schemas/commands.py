@@ -17,7 +17,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``tab`` is ``connection:Tab`` (``mail:messages`` for mail). ``record_id`` names the target of a write, ``fields``
     the new values. A ``key`` is the name and value of the field by which an upsert, or a create that may have
-    happened already, is found again (D-42). ``owner`` is resolved by the connector: ``user:…``, ``team:…``, ``queue:…``.
+    happened already, is found again (D-42). ``owner`` is resolved by the connector: ``user:…``, ``team:…``.
     """
 
     id: str

@@ -20,8 +20,8 @@ class Message(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     chain: Chain | None = None
 
 
-class Fact(Message, tag="fact"):
-    """A record has this image now (none: deleted). ``records`` says it; ``relations`` passes it on with key and seek."""
+class Fact(Message, frozen=True, tag="fact"):
+    """A record has this image now (none: deleted). ``records`` says so; ``relations`` tells it on."""
 
     ref: Ref
     home: int
@@ -40,14 +40,14 @@ class Fact(Message, tag="fact"):
     seek: int = 0
 
 
-class Seek(Message, tag="seek"):
+class Seek(Message, frozen=True, tag="seek"):
     """A journey asks a relation key who is here, and to be told of changes."""
 
     journey: Ref
     seek: int
 
 
-class Unseek(Message, tag="unseek"):
+class Unseek(Message, frozen=True, tag="unseek"):
     """A journey no longer wants a relation key."""
 
     journey: Ref
@@ -62,9 +62,10 @@ class Row(NamedTuple):
     version: int
     image: Image
     born: int | None
+    position: int
 
 
-class Answer(Message, tag="answer"):
+class Answer(Message, frozen=True, tag="answer"):
     """One page of who is at a relation key; ``last`` ends it, before that the node is unknown (D-04)."""
 
     key: str
@@ -75,11 +76,11 @@ class Answer(Message, tag="answer"):
     """On the first page: the newest change offset seen at the key, per home partition of its tab."""
 
 
-class Go(Message, tag="go"):
+class Go(Message, frozen=True, tag="go"):
     """A relation key reminds itself to serve the next page."""
 
 
-class Loaded(Message, tag="loaded"):
+class Loaded(Message, frozen=True, tag="loaded"):
     """A tab's first load is complete as far as ``upstream`` (stage, partition) is concerned."""
 
     tab: str
@@ -87,25 +88,25 @@ class Loaded(Message, tag="loaded"):
     upstream: tuple[str, int]
 
 
-class Walk(Message, tag="walk"):
+class Walk(Message, frozen=True, tag="walk"):
     """Look again at the journeys of a partition, one page after ``after``, because ``tab`` is known now."""
 
     tab: str
     after: str
 
 
-class Tick(Message, tag="tick"):
+class Tick(Message, frozen=True, tag="tick"):
     """Timers due until ``at`` may fire: written by the host, so that topic order alone decides."""
 
 
-class OutcomeOf(Message, tag="outcome"):
+class OutcomeOf(Message, frozen=True, tag="outcome"):
     """What became of a command of a fire."""
 
     fire: str
     outcome: Outcome
 
 
-class Signal(Message, tag="signal"):
+class Signal(Message, frozen=True, tag="signal"):
     """A named outside event for a journey: a mail opened, a form answered, a button pressed."""
 
     name: str
@@ -114,13 +115,11 @@ class Signal(Message, tag="signal"):
     values: dict[str, Any] = {}
 
 
-class Resume(Message, tag="resume"):
+class Resume(Message, frozen=True, tag="resume"):
     """An operator's word on a fire that needs attention: retry the step, skip it, or give the fire up."""
 
     fire: str
     how: str
 
 
-StageMessage: TypeAlias = (
-    Fact | Seek | Unseek | Answer | Go | Loaded | Walk | Tick | OutcomeOf | Signal | Resume
-)
+StageMessage: TypeAlias = Fact | Seek | Unseek | Answer | Go | Loaded | Walk | Tick | OutcomeOf | Signal | Resume

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Union
 
 
 class Amount(Decimal):
@@ -19,7 +19,7 @@ class Amount(Decimal):
     __slots__ = ()
 
 
-Value: TypeAlias = "None | bool | int | Amount | str | list[Value]"
+Value: TypeAlias = Union[None, bool, int, Amount, str, list["Value"]]  # noqa: UP007, RUF036 - quoted, it could not be joined to more
 Image: TypeAlias = dict[str, Any]  # field name -> Value; msgspec cannot spell the recursive alias
 Ref: TypeAlias = str  # "connection:Tab/record id", see ``ref``
 

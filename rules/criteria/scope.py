@@ -40,7 +40,7 @@ class Rows(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Memory of one time-window operand between two evaluations: its last verdict and when it last became true."""
+    """Memory of one time-window operand between two evaluations: last verdict, and when it became true."""
 
     verdict: Verdict
     since: int | None
@@ -49,11 +49,12 @@ class Mark(NamedTuple):
 class Scope(Protocol):
     """The view of one evaluation; ``records`` is on the hot path, so it is a plain subscription.
 
-    ``records[alias]`` is the one record that an alias means here: the anchor, a record on its way up, or a lookup's
-    record. It is none where the lookup is empty or names nobody (D-33), and UNKNOWN where it has not answered yet.
+    ``records[alias]`` is the one record that an alias means here: the anchor, a record on its way up, or a
+    lookup's record. It is none where the lookup is empty or names nobody (D-33), and UNKNOWN where it has not
+    answered yet.
     """
 
-    records: Mapping[str, Image | None | Unknown]
+    records: Mapping[str, Image | Unknown | None]
     anchor: Ref
     now: int
     before: Image | None
@@ -76,6 +77,6 @@ class Scope(Protocol):
         """What is known of the users and teams of the alias's connection."""
         ...
 
-    def value_of_step(self, name: str, field: str) -> Value | Unknown:
+    def value_of_step(self, name: str, field: str) -> "Value | Unknown":
         """An output of an earlier step of the same fire: ``id``, ``url`` or a field (D-46)."""
         ...

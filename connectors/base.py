@@ -1,0 +1,185 @@
+"""The extension point: what a connector is, and the words it shares with transport, worker and capture."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+import msgspec
+
+from connectors.credentials import Credentials
+from connectors.settings import ConnectionSettings
+from schemas.codec import from_json
+from schemas.commands import Command, Outcome, Rejected, Uncertain
+from schemas.events import ChangeEvent
+from schemas.metadata import ConnectionMetadata
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One request; ``path`` is relative to the connection's url, or absolute. ``timeout`` in seconds."""
+
+    method: str
+    path: str
+    params: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    body: bytes | None = None
+    content_type: str = ""
+    timeout: float = 30.0
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer; header names are lower case."""
+
+    status: int
+    headers: dict[str, str] = {}
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """The body as JSON, every fraction an exact decimal. Raises CodecError on what is not JSON."""
+        return from_json(self.body)
+
+
+class NotSent(Exception):  # noqa: N818
+    """The request did not leave: nothing was written, the same request may be sent later."""
+
+
+class NoAnswer(Exception):  # noqa: N818
+    """The request left and no readable answer came: the effect is uncertain (D-42)."""
+
+
+class AuthenticationFailed(NotSent):
+    """The connection's credentials were refused: commands wait until an operator renews them."""
+
+
+Send: TypeAlias = Callable[[Request], Response]
+"""The whole network, as far as a connector knows. Raises NotSent or NoAnswer."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the vendor allows: requests per minute (none: no limit), requests at once."""
+
+    per_minute: int | None = None
+    at_once: int = 4
+
+
+class Auth(Protocol):
+    """How requests prove who they are from; the transport logs in again once when ``expired`` says so."""
+
+    def token(self) -> str:
+        """A token to sign with, logging in where there is none yet. Raises AuthenticationFailed."""
+        ...
+
+    def sign(self, request: Request, token: str) -> Request:
+        """The request with its proof."""
+        ...
+
+    def expired(self, response: Response) -> bool:
+        """Whether this answer says that the token is no longer good, so that nothing was done."""
+        ...
+
+    def forget(self, token: str) -> None:
+        """Do not use this token again; a newer one stays."""
+        ...
+
+
+class NoAuth:
+    """Requests that need no proof."""
+
+    def token(self) -> str:
+        """Nothing."""
+        return ""
+
+    def sign(self, request: Request, token: str) -> Request:
+        """The request as it is."""
+        return request
+
+    def expired(self, response: Response) -> bool:
+        """Never."""
+        return False
+
+    def forget(self, token: str) -> None:
+        """Nothing to forget."""
+
+
+class BadLine(msgspec.Struct, frozen=True):
+    """Something captured that cannot be read, for parking: where it is and why; never its content."""
+
+    reason: str
+    file: str
+    line: int
+
+
+class Polled(msgspec.Struct, frozen=True, kw_only=True):
+    """What one poll found. ``position`` is opaque and goes into the next poll, once the events are durable.
+
+    ``more``: poll again at once. ``loaded``: the first load is complete; it turns true once and stays so.
+    """
+
+    events: list[ChangeEvent]
+    position: bytes
+    more: bool = False
+    loaded: bool = True
+    bad: list[BadLine] = []
+
+
+class Capture(Protocol):
+    """Watches one tab for changes."""
+
+    def poll(self, position: bytes | None, now: int) -> Polled:
+        """The changes after a position, none meaning from the beginning. Raises NotSent or NoAnswer."""
+        ...
+
+
+class Connector(ABC):
+    """One kind of connection. Two pure methods make one; the rest has safe defaults.
+
+    Registered by an entry point of the group ``renkei.connectors`` whose name is ``kind``.
+    """
+
+    kind: ClassVar[str]
+    limits: ClassVar[Limits] = Limits()
+    batch: ClassVar[Mapping[str, int]] = {}
+    """The most commands of one operation in one request; 1 where it is not named."""
+    look_first: ClassVar[frozenset[str]] = frozenset()
+    """Operations with a key whose effect is looked up before the first try, for CRMs without upsert."""
+    repeatable: ClassVar[frozenset[str]] = frozenset()
+    """Operations that may be sent twice and still have one effect, so that no lookup is needed."""
+    modified_field: ClassVar[str] = ""
+    """The field of an applied outcome that tells the record's modified time."""
+
+    def __init__(self, settings: ConnectionSettings, metadata: ConnectionMetadata) -> None:
+        self.settings = settings
+        self.metadata = metadata
+
+    @abstractmethod
+    def request(self, commands: Sequence[Command]) -> Request:
+        """The request for some commands that share tab, operation, key field and ``trigger_native``. Pure."""
+
+    @abstractmethod
+    def outcomes(self, commands: Sequence[Command], response: Response) -> list[Outcome]:
+        """One outcome per command, in order; what cannot be read is Uncertain for all, not guessed. Pure."""
+
+    def refuse(self, command: Command) -> Rejected | None:
+        """Why this command need not even be sent, for example because its owner is inactive (D-48)."""
+        return None
+
+    def find(self, command: Command) -> Request | None:
+        """The request that looks a command's effect up; none where that cannot be asked (D-42)."""
+        return None
+
+    def found(self, command: Command, response: Response) -> Outcome | Command:
+        """What a lookup says: there (Applied), proven not there (RetryLater), Uncertain, or what to
+        send now.
+        """
+        return Uncertain(command_id=command.id, reason="this connector cannot look effects up")
+
+    def authentication(self, credentials: Credentials, send: Send) -> Auth:
+        """How requests of this connection are signed; ``send`` reaches its login endpoint unsigned."""
+        return NoAuth()
+
+    def capture(self, tab: str, send: Send, fields: Sequence[str] = ()) -> Capture:
+        """Watches a tab (named without the connection); no fields: all. Raises NotImplementedError."""
+        raise NotImplementedError(f"a connection of kind {self.kind!r} captures no changes")
+
+    def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
+        """What the connection says of these tabs, its users and its teams."""
+        return self.metadata

@@ -1,0 +1,54 @@
+"""How fast and how many at once: a token bucket and slots, on a clock that is handed in."""
+
+import threading
+
+from connectors.base import Limits
+
+_MINUTE = 60_000
+
+
+class Limiter:
+    """Keeps a connection within its limits; shared by the threads that work on it. Times in milliseconds."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._full = self._burst = max(1.0, (limits.per_minute or 60) / 6)
+        self._at: int | None = None
+        self._paused_until = 0
+        self._busy = 0
+
+    def enter(self, now: int) -> int:
+        """Takes the right to send one request: 0, or the milliseconds to wait. Pair each 0 with ``leave``."""
+        with self._lock:
+            wait = self._wait(now)
+            if wait == 0:
+                self._busy += 1
+                self._full -= 1 if self._limits.per_minute else 0
+            return wait
+
+    def leave(self) -> None:
+        """Gives the slot back."""
+        with self._lock:
+            self._busy -= 1
+
+    def pause(self, until: int) -> None:
+        """Nobody sends before this time: the vendor asked for a rest, or is not there."""
+        with self._lock:
+            self._paused_until = max(self._paused_until, until)
+
+    def _wait(self, now: int) -> int:
+        self._refill(now)
+        if now < self._paused_until:
+            return self._paused_until - now
+        if self._busy >= self._limits.at_once:
+            return 50
+        if not self._limits.per_minute or self._full >= 1:
+            return 0
+        return int((1 - self._full) * _MINUTE / self._limits.per_minute) + 1
+
+    def _refill(self, now: int) -> None:
+        rate = (self._limits.per_minute or 0) / _MINUTE
+        elapsed = max(0, now - self._at) if self._at is not None else 0  # a clock that jumps back adds nothing
+        self._full = min(self._burst, self._full + elapsed * rate)
+        self._at = now

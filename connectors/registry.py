@@ -1,0 +1,94 @@
+"""Which kinds of connections there are: ours, and those of installed packages (``renkei.connectors``)."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from connectors.base import Connector, Send
+from connectors.credentials import Credentials
+from connectors.settings import ConnectionSettings
+from connectors.transport import Transport, authenticated
+from schemas.metadata import ConnectionMetadata
+
+GROUP = "renkei.connectors"
+Kinds: TypeAlias = Mapping[str, type[Connector]]
+
+_OURS = {
+    "zoho": "connectors.zoho:ZohoConnector",
+    "salesforce": "connectors.salesforce:SalesforceConnector",
+    "vtiger": "connectors.vtiger:VtigerConnector",
+    "email": "connectors.email:EmailConnector",
+    "webhook": "connectors.webhook:WebhookConnector",
+    "file": "connectors.file:FileConnector",
+}
+
+
+@runtime_checkable
+class HasOwnNetwork(Protocol):
+    """A connector that does not speak HTTP (mail) brings its own network."""
+
+    def network(self, credentials: Credentials) -> Send:
+        """How its requests are sent."""
+        ...
+
+
+class UnknownConnector(Exception):  # noqa: N818
+    """No connector of that kind is installed, or two claim the same kind."""
+
+
+@cache
+def installed() -> Kinds:
+    """All kinds that can be used here."""
+    return kinds(entry_points(group=GROUP))
+
+
+def kinds(found: Iterable[EntryPoint]) -> Kinds:
+    """Our kinds and those found. Raises UnknownConnector where two claim one kind, or one is no connector."""
+    loaded = {kind: _ours(place) for kind, place in _OURS.items()}
+    for point in found:
+        if point.name in loaded:
+            raise UnknownConnector(
+                f"connector kind {point.name!r} is claimed twice, also by {point.value}: uninstall one"
+            )
+        loaded[point.name] = _checked(point)
+    return loaded
+
+
+def kind_of(name: str, known: Kinds | None = None) -> type[Connector]:
+    """The connector of a kind. Raises UnknownConnector that names the nearest one."""
+    known = installed() if known is None else known
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known kinds: {', '.join(sorted(known))}."
+    raise UnknownConnector(f"no connector of kind {name!r} is installed. {hint}")
+
+
+def connect(
+    settings: ConnectionSettings, credentials: Credentials, metadata: ConnectionMetadata | None = None
+) -> tuple[Connector, Send]:
+    """The connector of a connection, and its signed network."""
+    known = metadata or ConnectionMetadata(connection=settings.connection)
+    connector = kind_of(settings.kind)(settings, known)
+    if isinstance(connector, HasOwnNetwork):
+        return connector, connector.network(credentials)
+    plain = Transport(settings)
+    return connector, authenticated(plain, connector.authentication(credentials, plain))
+
+
+def _ours(place: str) -> type[Connector]:
+    module, _, name = place.partition(":")
+    found: type[Connector] = getattr(import_module(module), name)
+    return found
+
+
+def _checked(point: EntryPoint) -> type[Connector]:
+    loaded = point.load()
+    if isinstance(loaded, type) and issubclass(loaded, Connector):
+        return loaded
+    raise UnknownConnector(
+        f"entry point {point.name!r} ({point.value}) is no Connector: subclass connectors.base.Connector"
+    )

@@ -1,0 +1,280 @@
+"""Actions that write records: create, update, upsert, link, assign, task."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from rules.actions.base import (
+    CRITERIA,
+    Action,
+    AliasName,
+    CriteriaText,
+    Do,
+    Draft,
+    Fail,
+    FieldTexts,
+    Plan,
+    Skip,
+    StepContext,
+    Target,
+    TextSource,
+    Unready,
+    Who,
+    filled,
+)  # fmt: skip
+from rules.criteria.scope import UNKNOWN, RelatedRow, Unknown
+from rules.trees import ID
+from schemas.values import Image, Ref, Value, id_of, is_empty, same
+
+
+class Create(Action):
+    """Creates a related record, once per fire; with ``unless_exists`` one made by hand is adopted (D-43)."""
+
+    verb: ClassVar[str] = "create"
+    create: AliasName
+    fields: FieldTexts = Field(default_factory=dict)
+    unless_exists: bool | Annotated[str, CRITERIA] = False
+    owner: Who | None = None
+    fallback: Who | None = None
+    trigger_native: bool = True
+
+    @property
+    def rows_alias(self) -> str | None:
+        """``unless_exists`` is asked of the rows of the tab in which a record would be created."""
+        return self.create
+
+    def written(self) -> Iterator[tuple[str, Iterable[str], bool]]:
+        """The new record's fields."""
+        yield self.create, tuple(self.fields), True
+
+    def plan(self, step: StepContext) -> Plan:
+        """One keyed create, or the adoption of what is there."""
+        found = self._existing(step)
+        if isinstance(found, Unknown):
+            return Unready()
+        if found is not None:
+            return Skip("adopted: it exists already", {ID: id_of(found.ref)})
+        target = step.target(self.create)
+        values = filled(step, self.fields)
+        owner = step.who(self.owner) if self.owner else ""
+        if isinstance(values, Unknown) or isinstance(owner, Unknown) or _is_unknown_link(target):
+            return Unready()
+        link = {} if target.link is None else {target.link[0]: target.link[1]}
+        fields = {**_carried(step, target), **link, **_given(values)}
+        return Do((
+            Draft(
+                target.connection, target.tab, "create", fields=fields, owner=owner or "", keyed=True,
+                trigger_native=self.trigger_native,
+            ),
+        ))  # fmt: skip
+
+    def _existing(self, step: StepContext) -> RelatedRow | Unknown | None:
+        if self.unless_exists is False:
+            return None
+        rows = step.rows(self.create)
+        if isinstance(rows, Unknown):
+            return rows
+        if self.unless_exists is True:
+            return rows[0] if rows else None
+        verdicts = [(step.holds(self.unless_exists, self.create, row), row) for row in rows]
+        found = next((row for verdict, row in verdicts if verdict), None)
+        return UNKNOWN if found is None and any(verdict is None for verdict, _ in verdicts) else found
+
+
+class Update(Action):
+    """Gives fields of related records new values; a value that is there already is not written (D-44)."""
+
+    verb: ClassVar[str] = "update"
+    update: AliasName
+    fields: FieldTexts
+    where: CriteriaText | None = None
+    all: bool = False
+    trigger_native: bool = True
+
+    @property
+    def rows_alias(self) -> str | None:
+        """``where`` is asked of each related record."""
+        return self.update
+
+    def written(self) -> Iterator[tuple[str, Iterable[str], bool]]:
+        """The fields given."""
+        yield self.update, tuple(self.fields), False
+
+    def plan(self, step: StepContext) -> Plan:
+        """One write per record that differs."""
+        targets = _targets(step, self.update, self.where, self.all)
+        values = filled(step, self.fields)
+        if isinstance(targets, Unknown) or isinstance(values, Unknown):
+            return Unready()
+        if not targets:
+            return Skip("nothing to update: no such record")
+        target = step.target(self.update)
+        drafts = tuple(
+            Draft(
+                target.connection, target.tab, "update", id_of(ref), changed, part=ref,
+                trigger_native=self.trigger_native,
+            )
+            for ref, image in targets
+            if (changed := _differing(image, values))
+        )  # fmt: skip
+        return Do(drafts) if drafts else Skip("unchanged: the values are there already", {ID: id_of(targets[0][0])})
+
+
+class Upsert(Action):
+    """Updates the record that has a key value, or creates it."""
+
+    verb: ClassVar[str] = "upsert"
+    upsert: AliasName
+    key: FieldTexts
+    fields: FieldTexts = Field(default_factory=dict)
+    owner: Who | None = None
+
+    def written(self) -> Iterator[tuple[str, Iterable[str], bool]]:
+        """The key and the fields given."""
+        yield self.upsert, (*self.key, *self.fields), True
+
+    def plan(self, step: StepContext) -> Plan:
+        """One upsert by key."""
+        target = step.target(self.upsert)
+        key, values = filled(step, self.key), filled(step, self.fields)
+        owner = step.who(self.owner) if self.owner else ""
+        if isinstance(key, Unknown) or isinstance(values, Unknown) or isinstance(owner, Unknown):
+            return Unready()
+        if len(key) != 1 or any(is_empty(value) for value in key.values()):
+            return Fail("`key` takes one field with a value that is not empty")
+        ((name, value),) = key.items()
+        fields = {name: value, **_given(values)}
+        return Do(
+            (
+                Draft(
+                    target.connection,
+                    target.tab,
+                    "upsert",
+                    fields=fields,
+                    owner=owner or "",
+                    key=(name, str(value)),
+                ),
+            )
+        )
+
+
+class Link(Action):
+    """Ties one related record to another by a lookup field of the first."""
+
+    verb: ClassVar[str] = "link"
+    link: AliasName
+    to: AliasName
+    by: str
+
+    def written(self) -> Iterator[tuple[str, Iterable[str], bool]]:
+        """The lookup field."""
+        yield self.link, (self.by,), False
+
+    def plan(self, step: StepContext) -> Plan:
+        """One write of the lookup field, if it does not name the record already."""
+        near, far = step.bound(self.link), step.bound(self.to)
+        if isinstance(near, Unknown) or isinstance(far, Unknown):
+            return Unready()
+        if near is None or far is None:
+            return Skip("nothing to link: no such record")
+        value = id_of(far[0])
+        if same(near[1].get(self.by), value):
+            return Skip("unchanged: they are linked already", {ID: id_of(near[0])})
+        target = step.target(self.link)
+        return Do((Draft(target.connection, target.tab, "update", id_of(near[0]), {self.by: value}),))
+
+
+class Assign(Action):
+    """Gives a record another owner: a user, a team's owner or a queue (D-48)."""
+
+    verb: ClassVar[str] = "assign"
+    assign: AliasName
+    owner: Who
+    fallback: Who | None = None
+
+    def plan(self, step: StepContext) -> Plan:
+        """One owner change."""
+        found, owner = step.bound(self.assign), step.who(self.owner)
+        if isinstance(found, Unknown) or isinstance(owner, Unknown):
+            return Unready()
+        if found is None:
+            return Skip("nothing to assign: no such record")
+        if not owner:
+            return Fail("the owner to assign is empty")
+        target = step.target(self.assign)
+        return Do((Draft(target.connection, target.tab, "update", id_of(found[0]), owner=owner),))
+
+
+class Task(Action):
+    """Opens a task on a record, due some time after its creation (list item 68: ``due: created + 1 day``)."""
+
+    verb: ClassVar[str] = "task"
+    task: TextSource
+    on: AliasName
+    owner: Who | None = None
+    due: str | None = None
+    fields: FieldTexts = Field(default_factory=dict)
+
+    @property
+    def default_name(self) -> str:
+        """Tasks are called so unless named."""
+        return "task"
+
+    def plan(self, step: StepContext) -> Plan:
+        """One keyed task."""
+        found = step.bound(self.on)
+        subject, values = step.text(self.task), filled(step, self.fields)
+        owner = step.who(self.owner) if self.owner else ""
+        if any(isinstance(part, Unknown) for part in (found, subject, values, owner)):
+            return Unready()
+        if found is None or isinstance(found, Unknown):
+            return Skip("no task: no such record")
+        target = step.target(self.on)
+        fields = {"subject": subject, "about": found[0], **values}
+        if self.due:
+            fields["due"] = step.due_day(self.due)
+        return Do(
+            (
+                Draft(
+                    target.connection,
+                    f"{target.connection}:task",
+                    "task",
+                    fields=fields,
+                    owner=str(owner or ""),
+                    keyed=True,
+                ),
+            )
+        )
+
+
+def _targets(step: StepContext, alias: str, where: str | None, every: bool) -> list[tuple[Ref, Image]] | Unknown:
+    if where is None and not every:
+        found = step.bound(alias)
+        if isinstance(found, Unknown):
+            return found
+        return [] if found is None else [found]
+    rows = step.rows(alias)
+    if isinstance(rows, Unknown):
+        return rows
+    return [(row.ref, row.image) for row in rows if where is None or step.holds(where, alias, row)]
+
+
+def _differing(image: Image, values: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if not same(image.get(name), value)}
+
+
+def _given(values: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if not is_empty(value)}
+
+
+def _carried(step: StepContext, target: Target) -> dict[str, Any]:
+    """The workflow's context fields that the new record has a place for."""
+    if target.fields is None:
+        return {}
+    carried = step.context_fields().items()
+    return {name: value for name, value in carried if name in target.fields and not is_empty(value)}
+
+
+def _is_unknown_link(target: Target) -> bool:
+    return target.link is not None and isinstance(target.link[1], Unknown)

@@ -1,0 +1,186 @@
+"""The workflow book: everything that is published, compiled once, in the form in which the stages read it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from rules.actions.base import Action
+from rules.calendars import Calendar
+from rules.criteria import Criteria
+from rules.criteria.scope import Scope, Verdict
+from rules.due import DuePlan, Lateness
+from rules.recurrence import Recurrence
+from rules.templates import Template, Text
+from rules.trees import Tree
+from rules.workflow_file import FieldUpdated, RepeatSource, SectionUpdated, WorkflowFile
+from schemas.metadata import ConnectionMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class EventTrigger:
+    """Wakes when the anchor's own record is created, edited, deleted and so on."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTrigger:
+    """Wakes when one of these fields is edited, to and from given values (D-119)."""
+
+    fields: frozenset[str]
+    part: FieldUpdated | SectionUpdated
+
+
+@dataclass(frozen=True, slots=True)
+class StateTrigger:
+    """Wakes when the rule's criteria go from not true to true, whichever record caused it (D-30)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueTrigger:
+    """Wakes at a date field of the anchor (D-50)."""
+
+    field: str
+    plan: DuePlan
+    repeat: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecurringTrigger:
+    """Wakes at the times of a recurrence (D-58)."""
+
+    recurrence: Recurrence
+    catch_up: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTrigger:
+    """Wakes on a named signal; a manual start is the signal ``manual``."""
+
+    name: str
+
+
+CompiledTrigger = EventTrigger | FieldTrigger | StateTrigger | DueTrigger | RecurringTrigger | NamedTrigger
+
+
+@dataclass(frozen=True)
+class Step:
+    """One action of a rule with its texts compiled, and the steps inside it by block."""
+
+    path: str
+    action: Action
+    texts: Mapping[str, Text] = field(repr=False)
+    criteria: Mapping[str, Criteria] = field(repr=False)
+    template: Template | None = field(default=None, repr=False)
+    blocks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name under which later steps read its outputs (D-46)."""
+        return self.action.name or self.action.default_name
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """Steps that run later than the fire (D-50)."""
+
+    number: int
+    plan: DuePlan
+    date_field: str | None
+    steps: tuple[str, ...]
+    keep: str
+    cancel_on_exit: bool
+    recheck: bool
+    lateness: Lateness
+    again_if_moved: bool
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule, compiled. ``order`` is its place among all rules: priority first, then the files' order (D-45)."""
+
+    id: str
+    workflow: "Workflow"
+    name: str
+    alias: str
+    node: int
+    order: int
+    triggers: tuple[CompiledTrigger, ...]
+    criteria: Criteria | None
+    repeat: RepeatSource | None
+    value_fields: frozenset[str]
+    steps: Mapping[str, Step] = field(repr=False)
+    top: tuple[str, ...]
+    scheduled: tuple[Scheduled, ...]
+    reads: Mapping[int, frozenset[str]] = field(repr=False)
+    """Per node the fields whose change may change the verdict (D-31)."""
+    action_nodes: frozenset[int] = frozenset()
+    """The nodes that its actions read: a fire waits until they are known (D-04)."""
+    fresh: int | None = None
+    hold: bool = True
+    on_state: bool = False
+    on_event: bool = False
+    timed: bool = False
+    """Whether the verdict can change with time alone (D-59)."""
+
+    def verdict(self, scope: Scope) -> Verdict:
+        """Whether the criteria hold; a rule without criteria always holds."""
+        return True if self.criteria is None else self.criteria.verdict(scope)
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """One published workflow."""
+
+    name: str
+    version: str
+    source: WorkflowFile = field(repr=False)
+    main_tab: str
+    nodes: Mapping[str, int]
+    """Alias to node of the main tab's tree."""
+    tabs: Mapping[str, str]
+    """Alias to tab."""
+    calendar: Calendar
+    teams: Mapping[str, str]
+    several: Mapping[str, str]
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.version))
+
+
+@dataclass(frozen=True)
+class Book:
+    """All published workflows as the stages read them."""
+
+    workflows: tuple[Workflow, ...] = ()
+    trees: Mapping[str, Tree] = field(default_factory=dict)
+    rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    """Per main tab, in ``order``."""
+    read_fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Per tab what some workflow reads; changes of anything else stop at ``records`` (D-31)."""
+    trails: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    direct: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Per tab: fields whose value is a journey, and that journey's main tab."""
+    indexed: Mapping[str, tuple[tuple[str, bool], ...]] = field(default_factory=dict)
+    """Per tab: the fields of its relation keys, and whether their values fold."""
+    metadata: Mapping[str, ConnectionMetadata] = field(default_factory=dict)
+    key_fields: Mapping[str, str] = field(default_factory=dict)
+    """Per connection the field that carries our key on records that we create (D-42)."""
+    fingerprint: str = ""
+    """Changes when something is published that makes the stages join or read anew."""
+
+    def rule(self, rule_id: str) -> Rule | None:
+        """A rule by ``workflow/rule``, or none if it is no longer published."""
+        return self._by_id.get(rule_id)
+
+    def all_rules(self) -> Iterator[Rule]:
+        """Every rule, in order per main tab."""
+        for rules in self.rules.values():
+            yield from rules
+
+    @property
+    def _by_id(self) -> dict[str, Rule]:
+        cached: dict[str, Rule] | None = self.__dict__.get("_rules_by_id")
+        if cached is None:
+            cached = {rule.id: rule for rule in self.all_rules()}
+            self.__dict__["_rules_by_id"] = cached
+        return cached

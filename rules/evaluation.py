@@ -1,0 +1,262 @@
+"""From changes to fires: which rules a round wakes, what their criteria say, and whether that is an edge."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from rules import firing, timing
+from rules.book import EventTrigger, FieldTrigger, NamedTrigger, Rule
+from rules.criteria.scope import Verdict
+from rules.rounds import Change, Round
+from rules.state import Event, Truth, Waiting
+from rules.workflow_file import FieldUpdated
+from schemas.values import Ref, Value, format_instant, same, to_number
+
+
+class Wake(NamedTuple):
+    """Why a rule is evaluated: the event that a trigger matched, if one did, and what was seen at all."""
+
+    rule: Rule
+    event: Event | None
+    seen: Event | None
+
+
+Woken = dict[tuple[int, Ref], list[Wake]]
+"""What to evaluate, by the rule's order and the anchor."""
+
+
+def evaluate_changes(round_: Round, changes: list[Change], *, completed: bool) -> None:
+    """Evaluate every rule that the changes wake, then start what fires (D-30, D-31).
+
+    ``completed`` says that something became known: what waited for it is evaluated again (D-04).
+    """
+    woken: Woken = {}
+    _retry_waiting(round_, woken)
+    for change in changes:
+        _let_go(round_, change)
+        for rule in round_.rules:
+            _wake(round_, rule, change, woken)
+    if completed:
+        _wake_unknown(round_, woken)
+    for key in sorted(woken):
+        for wake in woken[key]:
+            evaluate(round_, key[1], wake)
+    timing.follow_dates(round_, changes)
+    firing.run_started(round_)
+
+
+def evaluate(round_: Round, anchor: Ref, wake: Wake) -> None:
+    """Decide one rule on one anchor, and start a fire if it calls for one (D-20 to D-24)."""
+    rule, event, _ = wake
+    if not _anchored(round_, rule, anchor, event):
+        return
+    verdict = round_.verdict(rule, anchor, event)
+    if verdict is None and event is not None:
+        round_.memory.waiting.append(Waiting(rule.id, anchor, event, round_.now))  # until it is known (D-04)
+    if _remembers(rule):
+        _compare(round_, anchor, wake, verdict)
+    elif verdict and event is not None:
+        firing.start(round_, rule, anchor, event.id, event)
+    elif verdict is False:
+        firing.cancel(round_, rule, anchor, "criteria no longer hold")
+
+
+def _compare(round_: Round, anchor: Ref, wake: Wake, verdict: Verdict) -> None:
+    """Hold the verdict against the last known truth: an edge may fire, an exit cancels (D-21, D-51)."""
+    rule = wake.rule
+    truth = round_.truth(rule, anchor)
+    truth.unknown = verdict is None
+    if verdict is None:
+        return
+    previous = truth.value
+    if previous is not verdict:
+        truth.value, truth.since = verdict, round_.now
+    if rule.timed:
+        timing.plan_wake(round_, rule, anchor)
+    if verdict:
+        _fire_if_called(round_, anchor, wake, truth, previous)
+    elif previous:
+        firing.cancel(round_, rule, anchor, "criteria no longer hold")
+
+
+def event_of(change: Change, *, own: bool = True) -> Event:
+    """What triggers see of a change; of another record's change only that there was one."""
+    if not own:
+        return Event(change.id, change.kinds, chain=change.chain)
+    fields = change.changed or frozenset()
+    return Event(change.id, change.kinds, fields, change.before, change.coalesced, change.chain)
+
+
+def _fire_if_called(round_: Round, anchor: Ref, wake: Wake, truth: Truth, previous: bool | None) -> None:
+    rule = wake.rule
+    if not _is_called(wake, previous):
+        return
+    if rule.repeat == "once" and truth.epoch:
+        round_.decide("suppressed", rule, anchor, reason=f"once-mark: fired {_instant(truth.last_fired)}")
+        return
+    truth.epoch += 1
+    firing.start(round_, rule, anchor, _epoch(wake, truth), wake.event or wake.seen)
+
+
+def _is_called(wake: Wake, previous: bool | None) -> bool:
+    """Whether holding criteria call for a fire now, by the rule's ``repeat`` (D-20)."""
+    rule, event, seen = wake
+    edge = previous is False or (previous is None and _enrols(rule))
+    if isinstance(rule.repeat, dict):
+        return seen is not None and bool(seen.changed & rule.value_fields)
+    if rule.repeat == "when_becomes_true":
+        return edge if rule.on_state else event is not None and previous is not True
+    if rule.repeat == "every_time" and rule.on_state and previous is not None and seen is not None:
+        return True
+    return event is not None or (rule.on_state and edge)
+
+
+def _epoch(wake: Wake, truth: Truth) -> str:
+    """The number of the edge, the id of the event, or a constant (D-41)."""
+    if wake.rule.repeat == "once":
+        return "once"
+    if wake.event is not None:
+        return wake.event.id
+    by_event = wake.rule.repeat == "every_time" or isinstance(wake.rule.repeat, dict)
+    return wake.seen.id if by_event and wake.seen is not None else f"edge {truth.epoch}"
+
+
+def _enrols(rule: Rule) -> bool:
+    return rule.workflow.source.existing_records == "enrol"
+
+
+def _instant(at: int | None) -> str:
+    return format_instant(at) if at is not None else "earlier"
+
+
+def _remembers(rule: Rule) -> bool:
+    """Whether truth is kept: plain event rules fire on each matching event and need none (D-13)."""
+    return rule.on_state or rule.repeat not in (None, "every_time")
+
+
+def _anchored(round_: Round, rule: Rule, anchor: Ref, event: Event | None) -> bool:
+    """An anchor must stand at the rule's node, except for the events that tell of its going."""
+    if anchor in round_.view.join.members[rule.node]:
+        return True
+    return event is not None and bool(event.kinds & {"deleted", "unlinked", "merged", "converted"})
+
+
+# -- what wakes ------------------------------------------------------------------
+
+
+def _wake(round_: Round, rule: Rule, change: Change, woken: Woken) -> None:
+    is_own = rule.node == change.node
+    seen = event_of(change, own=is_own) if change.kinds else None
+    if is_own and "created" in change.kinds and _remembers(rule):
+        _born(round_, rule, change)
+    if is_own and change.kinds and matches(rule, change):
+        woken.setdefault((rule.order, change.ref), []).append(Wake(rule, seen, seen))
+        return
+    if not (rule.on_state or rule.scheduled or _remembers(rule)) or not _reads(rule, change, is_own):
+        return
+    for anchor in _affected(round_, rule, change):
+        if not woken.get((rule.order, anchor)):
+            woken[(rule.order, anchor)] = [Wake(rule, None, seen)]
+
+
+def _reads(rule: Rule, change: Change, is_own: bool) -> bool:
+    """Whether the change touches what the rule reads (D-31); a record that came or went touches its own node."""
+    fields = rule.reads.get(change.node)
+    if change.changed is None:
+        return is_own or fields is not None
+    return fields is not None and bool(change.changed & fields)
+
+
+def _born(round_: Round, rule: Rule, change: Change) -> None:
+    """A record created live was not true before: its first truth is an edge (D-22a)."""
+    truth = round_.truth(rule, change.ref)
+    if truth.value is None:
+        truth.value, truth.since = False, round_.now
+
+
+def _affected(round_: Round, rule: Rule, change: Change) -> Iterable[Ref]:
+    """The anchors whose verdict a change may touch: those below the nearest common ancestor."""
+    members = round_.view.join.members[rule.node]
+    if rule.node == change.node:
+        return (change.ref,) if change.ref in members else ()
+    if rule.node == 0 or change.left:
+        return sorted(members)
+    common = round_.view.join.tree.common(rule.node, change.node)
+    start = round_.view.ancestor(change.node, change.ref, common)
+    return sorted(members) if start is None else round_.view.below(rule.node, common, start)
+
+
+def _wake_unknown(round_: Round, woken: Woken) -> None:
+    for rule in round_.rules:
+        if rule.on_state or _remembers(rule):
+            truths = round_.memory.truths.get(rule.id, {})
+            for anchor in round_.view.join.members[rule.node]:
+                truth = truths.get(anchor)
+                if truth is None or truth.unknown or truth.value is None:
+                    woken.setdefault((rule.order, anchor), [Wake(rule, None, None)])
+
+
+def _retry_waiting(round_: Round, woken: Woken) -> None:
+    waiting, round_.memory.waiting = round_.memory.waiting, []
+    for one in waiting:
+        rule = round_.book.rule(one.rule)
+        if rule is not None:
+            woken.setdefault((rule.order, one.anchor), []).append(Wake(rule, one.event, one.event))
+
+
+def _let_go(round_: Round, change: Change) -> None:
+    """The old anchor loses a record that left (D-23): its truths, timers and waiting events."""
+    if not change.left:
+        return
+    memory = round_.memory
+    for rule in round_.rules:
+        if rule.node == change.node:
+            firing.cancel(round_, rule, change.ref, "the record left the journey", whole=True)
+            if rule.repeat != "once":
+                memory.forget_truth(rule.id, change.ref)
+            memory.marks.pop(f"{rule.id}@{change.ref}", None)
+    memory.waiting = [one for one in memory.waiting if one.anchor != change.ref]
+
+
+# -- triggers ------------------------------------------------------------------
+
+
+def matches(rule: Rule, change: Change) -> bool:
+    """Whether one of the rule's event triggers sees this change (D-11, D-12)."""
+    return any(_matches(trigger, change) for trigger in rule.triggers)
+
+
+def _matches(trigger: Any, change: Change) -> bool:
+    match trigger:
+        case EventTrigger(kind="created_or_edited"):
+            return bool(change.kinds & {"created", "edited"})
+        case EventTrigger(kind=kind):
+            return kind in change.kinds
+        case NamedTrigger(name=name):
+            return f"signal:{name}" in change.kinds
+        case FieldTrigger():
+            return "edited" in change.kinds and any(_field_matches(trigger, change, name) for name in trigger.fields)
+    return False
+
+
+def _field_matches(trigger: FieldTrigger, change: Change, name: str) -> bool:
+    """One save that changes three named fields fires once: any of them is enough (D-11)."""
+    if name not in (change.changed or ()):
+        return False
+    part = trigger.part
+    if not isinstance(part, FieldUpdated):
+        return True
+    after = (change.after or {}).get(name)
+    before = (change.before or {}).get(name)
+    given = part.model_fields_set
+    return all((
+        "from_" not in given or same(before, part.from_),
+        "to" not in given or same(after, part.to),
+        part.to_any_of is None or any(same(after, value) for value in part.to_any_of),
+        part.increased_by is None or _rise(before, after) >= part.increased_by,
+        part.decreased_by is None or -_rise(before, after) >= part.decreased_by,
+    ))  # fmt: skip
+
+
+def _rise(before: Value, after: Value) -> Any:
+    was, now = to_number(before), to_number(after)
+    return now - was if was is not None and now is not None else 0

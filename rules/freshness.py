@@ -1,0 +1,46 @@
+"""Freshness: reading the other side again just before acting (D-36)."""
+
+from rules.actions.base import Draft
+from rules.book import Rule
+from rules.identity import action_id
+from rules.rounds import Round
+from rules.state import Fire
+from schemas.commands import Applied, Command
+from schemas.values import Ref, tab_of
+
+
+def stale_records(round_: Round, rule: Rule, anchor: Ref) -> list[Ref]:
+    """The records that the criteria read and that were not seen within ``fresh`` (D-36)."""
+    assert rule.fresh is not None
+    scope = round_.scope(rule, anchor)
+    records: set[Ref] = set()
+    for alias, node in rule.workflow.nodes.items():
+        if node in rule.reads:
+            records.update(row.ref for row in scope.rows(alias).rows)
+    limit = round_.now - rule.fresh
+    return sorted(record for record in records if round_.seen_at(record) < limit)
+
+
+def read_again(round_: Round, rule: Rule, fire: Fire, records: list[Ref]) -> None:
+    """Ask the CRMs for the records as they are now; the fire waits for the answers."""
+    for record in records:
+        tab = tab_of(record)
+        draft = Draft(tab.partition(":")[0], tab, "read", record.partition("/")[2])
+        name = action_id(fire.id, "fresh", record, fire.attempt)
+        command = Command(
+            id=name, connection=draft.connection, tab=tab, operation="read", record_id=draft.record_id,
+            workflow=rule.workflow.name, rule=rule.name, anchor=fire.anchor, journey=round_.journey, fire=fire.id,
+            step=f"fresh {record}", chain=fire.chain, planned_at=round_.now,
+        )  # fmt: skip
+        fire.awaits.append(name)
+        fire.reads[name] = record
+        round_.commands.append(command)
+
+
+def take_read(round_: Round, rule: Rule, fire: Fire, outcome: Applied) -> bool:
+    """Note what the CRM says now; false once all have answered and the criteria no longer hold."""
+    fire.overlay[fire.reads[outcome.command_id]] = dict(outcome.fields)
+    if fire.awaits:
+        return True
+    fire.state = "running"
+    return round_.verdict(rule, fire.anchor, fire.event, fire.overlay) is not False

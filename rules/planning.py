@@ -1,0 +1,119 @@
+"""What an action sees while it plans: the journey from its anchor, the fire's own writes and outputs laid over it."""
+
+from collections.abc import Mapping
+from datetime import time
+
+from rules.actions.base import Target, who_named, who_texts
+from rules.book import Rule, Step
+from rules.criteria.scope import UNKNOWN, RelatedRow, Unknown, Verdict
+from rules.durations import Duration
+from rules.identity import action_id
+from rules.recurrence_forms import read_clock
+from rules.rounds import Round
+from rules.state import Fire
+from rules.templates import Rendered
+from rules.view import JourneyScope
+from schemas.values import Image, Ref, Value
+
+
+class PlanningStep:
+    """The ``StepContext`` of one step of one fire."""
+
+    def __init__(self, round_: Round, rule: Rule, fire: Fire, step: Step, row: str) -> None:
+        self._round, self._rule, self._fire, self._step = round_, rule, fire, step
+        self._alias, _, self._row = row.partition("=")
+        self.now, self.anchor = round_.now, fire.anchor
+        self.command_id = action_id(fire.id, step.path, row, fire.attempt)
+        self._scope = self._scope_of_row()
+
+    def text(self, source: str) -> Value | Unknown:
+        """The value of one of the action's texts."""
+        return self._step.texts[source].value(self._scope)
+
+    def holds(self, source: str, alias: str | None = None, row: RelatedRow | None = None) -> Verdict:
+        """Whether one of the action's criteria holds, here or for one related record."""
+        scope = self._scope if alias is None or row is None else self._scope.at(alias, row)
+        return self._step.criteria[source].verdict(scope)
+
+    def render(self) -> Rendered | Unknown:
+        """The action's template, filled in."""
+        assert self._step.template is not None
+        return self._step.template.render(self._scope, {})
+
+    def target(self, alias: str) -> Target:
+        """Where an alias leads, and how a new record there is tied to the journey."""
+        workflow = self._rule.workflow
+        tab = workflow.tabs[alias]
+        connection, _, name = tab.partition(":")
+        known = self._round.book.metadata.get(connection)
+        fields = frozenset(known.tabs[name].fields) if known and name in known.tabs else None
+        return Target(alias, tab, self._link(workflow.nodes[alias]), fields)
+
+    def one(self, alias: str) -> tuple[Ref, Image] | Unknown | None:
+        """The one record that an alias means here."""
+        ref = self._scope.ref_of(self._rule.workflow.nodes[alias])
+        return (ref, self._round.view.image(ref, self._fire.overlay)) if isinstance(ref, str) else ref
+
+    def bound(self, alias: str) -> tuple[Ref, Image] | Unknown | None:
+        """The record that an enclosing ``for_each`` binds, or the anchor, or the one related record."""
+        return self.one(alias)
+
+    def rows(self, alias: str) -> tuple[RelatedRow, ...] | Unknown:
+        """All related records; unknown while some may be missing."""
+        rows = self._scope.rows(alias)
+        return tuple(rows.rows) if rows.complete else UNKNOWN
+
+    def context_fields(self) -> Mapping[str, Value]:
+        """The workflow's ``context:`` values by field name; those that are unknown or empty are left out."""
+        values: dict[str, Value] = {}
+        for path in self._rule.workflow.source.context:
+            alias, _, field = path.partition(".")
+            image = self._scope.records[alias]
+            if isinstance(image, dict) and image.get(field) is not None:
+                values[field] = image[field]
+        return values
+
+    def who(self, source: str) -> str | Unknown | None:
+        """A person or group as connectors resolve it."""
+        texts = who_texts(source)
+        return who_named(source, self._rule.workflow.teams, self.text(texts[0]) if texts else None)
+
+    def channel(self, kind: str) -> str:
+        """The connection of a kind of channel; the kind itself where the project names none."""
+        return self._round.channels.get(kind, kind)
+
+    def later(self, duration: str) -> int:
+        """Now plus a duration in the workflow's calendar."""
+        return self._rule.workflow.calendar.add(self.now, Duration.parse(duration))
+
+    def due_day(self, source: str) -> Value:
+        """The day of ``created + 1 day``."""
+        duration = Duration.parse(source.removeprefix("created").strip().removeprefix("+").strip())
+        calendar = self._rule.workflow.calendar
+        if duration.in_days:
+            return calendar.add_days(calendar.day(self.now), duration).isoformat()
+        return calendar.day(calendar.add(self.now, duration)).isoformat()
+
+    def until(self, clock: str) -> int:
+        """The next time the clock shows this in the workflow's zone."""
+        calendar = self._rule.workflow.calendar
+        moment: time = read_clock(clock)
+        at = calendar.at_clock(calendar.day(self.now), moment)
+        tomorrow = calendar.add_days(calendar.day(self.now), Duration(1, "days"))
+        return at if at > self.now else calendar.at_clock(tomorrow, moment)
+
+    def _scope_of_row(self) -> JourneyScope:
+        fire = self._fire
+        scope = self._round.scope(self._rule, fire.anchor, event=fire.event, overlay=fire.overlay, outputs=fire.outputs)
+        if self._alias and self._row in self._round.view.join.shown:
+            return scope.at(self._alias, RelatedRow(self._row, self._round.view.image(self._row, fire.overlay)))
+        return scope
+
+    def _link(self, node: int) -> tuple[str, Value | Unknown] | None:
+        place = self._round.view.join.tree.nodes[node]
+        if place.parent is None:
+            return None
+        near = self._scope.ref_of(place.parent)
+        if not isinstance(near, str):
+            return place.up.far_field, near
+        return place.up.far_field, self._round.view.image(near, self._fire.overlay).get(place.up.near_field)

@@ -1,0 +1,30 @@
+"""What a workflow may rely on: connections and their metadata, calendars, templates, actions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rules.actions.base import Action
+from rules.actions.registry import registry
+from rules.calendars import Calendar
+from schemas.metadata import ConnectionMetadata, Tab
+
+
+@dataclass(frozen=True)
+class Project:
+    """Everything around the workflow files of a project folder, already read."""
+
+    connections: frozenset[str] | None = None
+    """The names of the connections; none where they are not checked."""
+    metadata: Mapping[str, ConnectionMetadata] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
+    """Template texts by name."""
+    actions: Mapping[str, type[Action]] = field(default_factory=registry)
+    key_fields: Mapping[str, str] = field(default_factory=dict)
+    """Per connection the field that carries our key (D-42)."""
+
+    def tab(self, tab: str) -> Tab | None:
+        """The metadata of ``connection:Tab``, if it is known."""
+        connection, _, name = tab.partition(":")
+        known = self.metadata.get(connection)
+        return known.tabs.get(name) if known is not None else None

@@ -1,0 +1,128 @@
+"""What a journey remembers of its rules: truths, timers, fires, and events that wait for data."""
+
+from typing import Any
+
+import msgspec
+
+from rules.criteria.scope import Mark
+from schemas.events import Chain
+from schemas.values import Ref
+
+
+class Truth(msgspec.Struct, array_like=True):
+    """What is known of one rule on one anchor (D-21)."""
+
+    value: bool | None = None
+    """The last known verdict; none if it was never known."""
+    epoch: int = 0
+    """How many edges there were (D-41)."""
+    since: int = 0
+    last_fired: int | None = None
+    recent: list[int] = []
+    """When it fired within the last hour, for the breaker (D-62)."""
+    quarantined: bool = False
+    unknown: bool = False
+    """Whether the latest verdict was unknown."""
+    done_dues: list[int] = []
+    """Date triggers: the planned instants that have fired."""
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """What happened to an anchor record in one change, as triggers see it."""
+
+    id: str
+    """``ref@source position``: the same on every runtime."""
+    kinds: frozenset[str]
+    """created, edited, deleted, undeleted, merged, converted, linked, unlinked, or ``signal:<name>``."""
+    changed: frozenset[str] = frozenset()
+    before: dict[str, Any] | None = None
+    coalesced: bool = False
+    chain: Chain | None = None
+
+
+class Waiting(msgspec.Struct, frozen=True, array_like=True):
+    """An event whose rule could not be decided yet: something that it reads is unknown (D-04)."""
+
+    rule: str
+    anchor: Ref
+    event: Event
+    at: int
+
+
+class Timer(msgspec.Struct, array_like=True):
+    """Something to do later. ``kind`` is scheduled, wake, date, schedule or wait."""
+
+    id: str
+    kind: str
+    due: int | None
+    rule: str
+    anchor: Ref
+    epoch: str = ""
+    fire: str = ""
+    entry: int = 0
+    planned: int = 0
+    """The due time that the plan gave, when ``due`` is later because of a grace period."""
+    chain: Chain | None = None
+    event: Event | None = None
+    ran: bool = False
+    outputs: dict[str, dict[str, Any]] = {}
+
+
+class Fire(msgspec.Struct, array_like=True):
+    """One firing of a rule, on its way through its steps."""
+
+    id: str
+    rule: str
+    anchor: Ref
+    chain: Chain
+    todo: list[tuple[str, str]]
+    """Step paths still to run, each with the row that a ``for_each`` binds, as ``alias=ref`` or empty."""
+    event: Event | None = None
+    at: int = 0
+    awaits: list[str] = []
+    """Ids of the commands whose outcomes are not back."""
+    outputs: dict[str, dict[str, Any]] = {}
+    overlay: dict[Ref, dict[str, Any]] = {}
+    """Values written by earlier steps of this fire, seen by the later ones (D-40)."""
+    state: str = "running"
+    """running, waiting (for a timer), unready (for data), fresh (reading again), attention (a step failed)."""
+    scheduled: int = -1
+    """The number of the scheduled entry, if a timer started it."""
+    fallback: bool = False
+    attempt: int = 0
+    """Raised by an operator's retry, so that its commands are new ones."""
+    reads: dict[str, Ref] = {}
+    """The records being read again, by command id (D-36)."""
+
+
+class JourneyRules(msgspec.Struct, array_like=True):
+    """Everything that a journey remembers of its rules."""
+
+    truths: dict[str, dict[Ref, Truth]] = {}
+    waiting: list[Waiting] = []
+    timers: dict[str, Timer] = {}
+    fires: dict[str, Fire] = {}
+    marks: dict[str, dict[str, Mark]] = {}
+    written: dict[str, list[tuple[int, Any]]] = {}
+    """Per ``ref/field`` the last values that our own writes gave it, for the breaker (D-62)."""
+    ended: bool = False
+
+    def truth(self, rule: str, anchor: Ref) -> Truth:
+        """The truth of a rule on an anchor; a blank one if nothing is known yet."""
+        by_anchor = self.truths.setdefault(rule, {})
+        truth = by_anchor.get(anchor)
+        if truth is None:
+            truth = by_anchor[anchor] = Truth()
+        return truth
+
+    def forget_truth(self, rule: str, anchor: Ref) -> None:
+        """Forget what was known of a rule on an anchor."""
+        by_anchor = self.truths.get(rule, {})
+        by_anchor.pop(anchor, None)
+        if not by_anchor:
+            self.truths.pop(rule, None)
+
+    @property
+    def next_due(self) -> int | None:
+        """When the next timer is due."""
+        return min((timer.due for timer in self.timers.values() if timer.due is not None), default=None)

@@ -1,0 +1,204 @@
+"""How a rule sees its journey: from an anchor record up to the main record and down to every related tab."""
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+
+from rules.book import Book, Workflow
+from rules.criteria.scope import UNKNOWN, Mark, RelatedRow, Rows, Unknown
+from rules.join import Join
+from rules.state import Event
+from rules.trees import ID, join_values
+from schemas.metadata import ConnectionMetadata
+from schemas.values import Image, Ref, Value
+
+Overlay = Mapping[Ref, Mapping[str, Value]]
+
+
+@dataclass
+class View:
+    """The joined state of one journey during one round of evaluation."""
+
+    book: Book
+    join: Join
+    known_tabs: frozenset[str]
+    open_keys: frozenset[str]
+    """Wanted relation keys that have not answered in full."""
+    _complete: dict[int, bool] = field(default_factory=dict)
+
+    def complete(self, node: int) -> bool:
+        """Whether all records of a node are here: its tab is loaded and its keys have answered (protocol 5)."""
+        known = self._complete.get(node)
+        if known is None:
+            known = self._complete[node] = self._is_complete(node)
+        return known
+
+    def image(self, ref: Ref, overlay: Overlay) -> Image:
+        """A shown record as it will be once the fire's own writes are in (D-40)."""
+        image = self.join.shown[ref]
+        written = overlay.get(ref)
+        return {**image, **written} if written else image
+
+    def ancestor(self, node: int, ref: Ref, above: int) -> Ref | None:
+        """The record at ``above`` on whose branch a record hangs; the first by name where there are several."""
+        nodes = self.join.tree.nodes
+        while node != above:
+            edge, parent = nodes[node].up, nodes[node].parent
+            assert parent is not None
+            image = self.join.shown.get(ref)
+            if image is None:
+                return None
+            values = join_values(image, edge.far_field, edge.folds)
+            found = self._near(parent, edge.near_field, edge.folds, values)
+            if found is None:
+                return None
+            node, ref = parent, found
+        return ref
+
+    def below(self, node: int, start: int, ref: Ref) -> list[Ref]:
+        """All records at a node that hang below a record at ``start``, by name."""
+        members = self.join.members
+        if start in (0, node):
+            return [ref] if node == start else sorted(members[node])
+        found = {ref}
+        for step in self.join.tree.path(node)[len(self.join.tree.path(start)) :]:
+            found = {child for parent in found for child in self._children(step, parent)}
+        return sorted(found)
+
+    def single(self, node: int, start: int, ref: Ref) -> Ref | Unknown | None:
+        """The one record at a node below a record at ``start``: none if absent, unknown if it has not answered."""
+        for step in self.join.tree.path(node)[len(self.join.tree.path(start)) :]:
+            child = min(self._children(step, ref), default=None)
+            if child is None:
+                return None if self._names_nobody(step, ref) or self.complete(step) else UNKNOWN
+            ref = child
+        return ref
+
+    def _names_nobody(self, node: int, ref: Ref) -> bool:
+        edge = self.join.tree.nodes[node].up
+        return not join_values(self.join.shown[ref], edge.near_field, edge.folds)
+
+    def _children(self, node: int, parent: Ref) -> Iterable[Ref]:
+        edge = self.join.tree.nodes[node].up
+        members = self.join.members[node]
+        for value in join_values(self.join.shown[parent], edge.near_field, edge.folds):
+            for ref in self.join.holders(node, value):
+                if ref in members:
+                    yield ref
+
+    def _near(self, parent: int, name: str, folds: bool, values: tuple[str, ...]) -> Ref | None:
+        members = self.join.members[parent]
+        if name == ID:
+            tab = self.join.tree.nodes[parent].tab
+            return next((ref for value in values if (ref := f"{tab}/{value}") in members), None)
+        if parent == 0:
+            return self.join.main if self.join.main in members else None
+        return min(
+            (ref for ref in members if set(values) & set(join_values(self.join.shown[ref], name, folds))),
+            default=None,
+        )
+
+    def _is_complete(self, node: int) -> bool:
+        place = self.join.tree.nodes[node]
+        if place.tab not in self.known_tabs:
+            return False
+        if place.parent is None:
+            return True
+        if not self.complete(place.parent):
+            return False
+        return not self.open_keys or not any(key in self.open_keys for key in self.join.keys_of(node))
+
+
+class _Records(dict[str, Image | Unknown | None]):
+    """The single records of each alias, found when first asked for."""
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, scope: "JourneyScope") -> None:
+        super().__init__()
+        self._scope = scope
+
+    def __missing__(self, alias: str) -> Image | Unknown | None:
+        found = self[alias] = self._scope.find(alias)
+        return found
+
+
+class JourneyScope:
+    """The ``Scope`` of one rule on one anchor: what criteria, texts and templates read."""
+
+    __slots__ = (
+        "_node", "_outputs", "_overlay", "_view", "_workflow", "anchor", "before", "changed", "created", "marks",
+        "now", "records",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913 - a view has this many sides
+        self,
+        view: View,
+        workflow: Workflow,
+        node: int,
+        anchor: Ref,
+        now: int,
+        *,
+        event: Event | None = None,
+        marks: MutableMapping[str, Mark] | None = None,
+        overlay: Overlay | None = None,
+        outputs: Mapping[str, Mapping[str, Value]] | None = None,
+    ) -> None:
+        self._view, self._workflow, self._node = view, workflow, node
+        self._overlay: Overlay = overlay or {}
+        self._outputs = outputs or {}
+        self.anchor, self.now = anchor, now
+        self.before: Image | None = event.before if event else None
+        self.changed: frozenset[str] = event.changed if event else frozenset()
+        self.created = event is not None and "created" in event.kinds
+        self.marks: MutableMapping[str, Mark] = marks if marks is not None else {}
+        self.records: Mapping[str, Image | Unknown | None] = _Records(self)
+
+    def find(self, alias: str) -> Image | Unknown | None:
+        """The one record that an alias means here (D-33)."""
+        node = self._workflow.nodes[alias]
+        if node == self._node:
+            return self._view.image(self.anchor, self._overlay) if self.anchor in self._view.join.shown else None
+        ref = self.ref_of(node)
+        return self._view.image(ref, self._overlay) if isinstance(ref, str) else ref
+
+    def ref_of(self, node: int) -> Ref | Unknown | None:
+        """The one record at a node, seen from here."""
+        common = self._view.join.tree.common(node, self._node)
+        start = self._view.ancestor(self._node, self.anchor, common)
+        return None if start is None else self._view.single(node, common, start)
+
+    def rows(self, alias: str) -> Rows:
+        """All records of an alias below the nearest common ancestor, by name (D-32)."""
+        node = self._workflow.nodes[alias]
+        common = self._view.join.tree.common(node, self._node)
+        start = self._view.ancestor(self._node, self.anchor, common)
+        complete = self._view.complete(node)
+        if start is None:
+            return Rows((), complete)
+        refs = self._view.below(node, common, start)
+        rows = [RelatedRow(ref, self._view.image(ref, self._overlay)) for ref in refs]
+        return Rows(self._chosen(alias, rows), complete)
+
+    def at(self, alias: str, row: RelatedRow) -> "JourneyScope":
+        """The view from one related record."""
+        inner = JourneyScope(
+            self._view, self._workflow, self._workflow.nodes[alias], row.ref, self.now,
+            marks=self.marks, overlay=self._overlay, outputs=self._outputs,
+        )  # fmt: skip
+        inner.before, inner.changed, inner.created = self.before, self.changed, self.created
+        return inner
+
+    def metadata(self, alias: str) -> ConnectionMetadata | None:
+        """Users and teams of the alias's connection."""
+        return self._view.book.metadata.get(self._workflow.tabs[alias].partition(":")[0])
+
+    def value_of_step(self, name: str, field: str) -> Value | Unknown:
+        """An output of an earlier step (D-46); nothing if the step has not run."""
+        return self._outputs.get(name, {}).get(field)
+
+    def _chosen(self, alias: str, rows: list[RelatedRow]) -> list[RelatedRow]:
+        """What several matches across CRMs mean (D-35)."""
+        several = self._workflow.several.get(alias, "all")
+        if several == "all" or len(rows) < 2:
+            return rows
+        return rows[:1] if several == "oldest" else []

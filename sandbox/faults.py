@@ -1,0 +1,258 @@
+"""What can go wrong between a client and a practice CRM, on order: statuses, delays, lost answers."""
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
+from urllib.parse import unquote_plus
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+What: TypeAlias = Literal[
+    "status", "delay", "reset_before", "reset_after", "expire_token", "fail_row", "short_answer", "drop_row"
+]
+
+FAIL_ROW = "renkei.fail_row"
+"""Key of the request scope under which a batch write finds the row that must fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong, for the requests it matches.
+
+    ``where`` is a regular expression searched in ``METHOD path?query body`` (form bodies only), decoded. The
+    first ``skip`` matching requests pass, the next ``times`` are hit.
+
+    - ``status``: answer with ``status`` and the vendor's body; nothing is applied.
+    - ``delay``: wait ``seconds``, then answer as usual.
+    - ``reset_before``: drop the connection, nothing is applied.
+    - ``reset_after``: apply, then drop the connection without an answer.
+    - ``expire_token``: all access tokens and sessions end just before the request.
+    - ``fail_row``: row number ``row`` of a batch write fails with an internal error, the others are applied.
+    - ``short_answer``: apply, then send half of the answer and drop the connection.
+    - ``drop_row``: apply, then leave the last row out of the answer.
+    """
+
+    do: What
+    where: str = ""
+    times: int = 1
+    skip: int = 0
+    status: int = 500
+    seconds: float = 0.0
+    row: int = 0
+
+
+class Call(NamedTuple):
+    """One request that arrived; status 0 where the connection was dropped."""
+
+    method: str
+    target: str
+    status: int
+
+
+@dataclass(slots=True)
+class _Planned:
+    fault: Fault
+    seen: int = 0
+
+
+@dataclass(slots=True)
+class FaultPlan:
+    """The faults of one CRM, and the calls that arrived there; thread-safe."""
+
+    _planned: list[_Planned] = field(default_factory=list)
+    _calls: list[Call] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, fault: Fault) -> None:
+        """Plan a fault; the first planned that matches a request hits it."""
+        with self._lock:
+            self._planned.append(_Planned(fault))
+
+    def clear(self) -> None:
+        """Forget all planned faults."""
+        with self._lock:
+            self._planned.clear()
+
+    @contextmanager
+    def planned(self, fault: Fault) -> Iterator[None]:
+        """The fault holds within the block; afterwards all faults are forgotten."""
+        self.add(fault)
+        try:
+            yield
+        finally:
+            self.clear()
+
+    def calls(self) -> tuple[Call, ...]:
+        """The requests that arrived so far, in order of their answers."""
+        with self._lock:
+            return tuple(self._calls)
+
+    def forget_calls(self) -> None:
+        """Empty the list of calls."""
+        with self._lock:
+            self._calls.clear()
+
+    def next_for(self, request_line: str) -> Fault | None:
+        """The fault that hits this request now, counting it."""
+        with self._lock:
+            for planned in self._planned:
+                fault = planned.fault
+                if planned.seen < fault.skip + fault.times and re.search(fault.where, request_line):
+                    planned.seen += 1
+                    if planned.seen > fault.skip:
+                        return fault
+        return None
+
+    def note(self, call: Call) -> None:
+        """Remember a call."""
+        with self._lock:
+            self._calls.append(call)
+
+
+class Answer(NamedTuple):
+    """An HTTP answer of a vendor."""
+
+    status: int
+    body: bytes
+    media_type: str = "application/json;charset=UTF-8"
+
+
+Drop: TypeAlias = Callable[[Scope], None]
+"""Drops the connection that a request came on."""
+
+
+class Faulty:
+    """An ASGI application in front of an emulator that lets the planned faults happen."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        plan: FaultPlan,
+        refusal: Callable[[int], Answer],
+        expire: Callable[[], None],
+        drop: Drop,
+    ) -> None:
+        self._app = app
+        self._plan = plan
+        self._refusal = refusal
+        self._expire = expire
+        self._drop = drop
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or spoil it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        content = await _read(receive)
+        target = scope["path"] + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
+        fault = self._plan.next_for(_line(scope, target, content))
+        status = await self._serve(fault, scope, content, receive, send)
+        self._plan.note(Call(scope["method"], target, status))
+
+    async def _serve(self, fault: Fault | None, scope: Scope, content: bytes, receive: Receive, send: Send) -> int:
+        do = "" if fault is None else fault.do
+        if fault is not None:
+            await self._prepare(fault, scope)
+        if fault is not None and do == "status":
+            answer = _messages(self._refusal(fault.status))
+        else:
+            answer = [] if do == "reset_before" else await self._run(scope, content)
+        status = await _send_all(send, _SPOIL.get(do, _whole)(answer))
+        return await self._hang_up(scope, receive) if do in _CUTTING else status
+
+    async def _prepare(self, fault: Fault, scope: Scope) -> None:
+        """What a fault does before the request is answered."""
+        if fault.do == "delay":
+            await asyncio.sleep(fault.seconds)
+        elif fault.do == "expire_token":
+            self._expire()
+        elif fault.do == "fail_row":
+            scope[FAIL_ROW] = fault.row
+
+    async def _run(self, scope: Scope, content: bytes) -> list[Message]:
+        """The emulator's whole answer to a request."""
+        messages: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": content, "more_body": False}
+
+        async def collect(message: Message) -> None:
+            messages.append(message)
+
+        await self._app(scope, receive, collect)
+        return messages
+
+    async def _hang_up(self, scope: Scope, receive: Receive) -> int:
+        self._drop(scope)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return 0
+
+
+def _line(scope: Scope, target: str, content: bytes) -> str:
+    form = b"" if b"application/json" in dict(scope["headers"]).get(b"content-type", b"") else content[:10_000]
+    return unquote_plus(f"{scope['method']} {target} {form.decode('utf-8', 'replace')}")
+
+
+async def _read(receive: Receive) -> bytes:
+    content = b""
+    while True:
+        message = await receive()
+        content += bytes(message.get("body", b""))
+        if not message.get("more_body", False):
+            return content
+
+
+async def _send_all(send: Send, messages: list[Message]) -> int:
+    for message in messages:
+        await send(message)
+    return int(messages[0]["status"]) if messages else 0
+
+
+def _messages(answer: Answer) -> list[Message]:
+    headers = [(b"content-type", answer.media_type.encode()), (b"content-length", b"%d" % len(answer.body))]
+    return [
+        {"type": "http.response.start", "status": answer.status, "headers": headers},
+        {"type": "http.response.body", "body": answer.body},
+    ]
+
+
+def _whole_body(messages: list[Message]) -> bytes:
+    return b"".join(bytes(message.get("body", b"")) for message in messages[1:])
+
+
+def _first_half(messages: list[Message]) -> list[Message]:
+    body = _whole_body(messages)
+    return [messages[0], {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}]
+
+
+def _without_last_row(messages: list[Message]) -> list[Message]:
+    answer = json.loads(_whole_body(messages))
+    rows = answer if isinstance(answer, list) else _list_in(answer)
+    del rows[-1:]
+    return _messages(Answer(messages[0]["status"], json.dumps(answer).encode()))
+
+
+def _list_in(answer: MutableMapping[str, Any]) -> list[Any]:
+    return next((value for value in answer.values() if isinstance(value, list)), [])
+
+
+def _whole(messages: list[Message]) -> list[Message]:
+    return messages
+
+
+def _nothing(messages: list[Message]) -> list[Message]:
+    return []
+
+
+_CUTTING = ("reset_before", "reset_after", "short_answer")
+_SPOIL: dict[str, Callable[[list[Message]], list[Message]]] = {
+    "reset_after": _nothing,
+    "short_answer": _first_half,
+    "drop_row": _without_last_row,
+}

@@ -1,0 +1,361 @@
+"""The ``journeys`` stage: joins the records of each main record, and lets the rules decide over them.
+
+A journey seeks the relation keys that its join wants, takes answers and facts in, and turns what changed into commands
+and decisions (stage protocol, section 5). Rules see one message after another (D-05).
+"""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from rules import evaluation, firing, ticking
+from rules.book import Book
+from rules.join import LOADED
+from rules.rounds import Change, Limits, Round
+from rules.trees import Tree, TreeBuilder, names_key
+from rules.view import View
+from schemas import topics
+from schemas.codec import Unpacker, pack
+from schemas.messages import Answer, Fact, Loaded, OutcomeOf, Resume, Seek, Signal, Tick, Unseek, Walk
+from schemas.values import Image, Ref, changed_fields, tab_of
+from streams.journeystate import Journey, read_journey
+from streams.stage import ALL_PARTS, Changed, Output, Place, Rows, Source, States
+
+PAGE = 500
+BOOK_KEY = "\x1fpartition"
+_KIND_OF_LEAVING = {"delete": "deleted", "merge": "merged", "convert": "converted"}
+
+
+class PartitionBook(msgspec.Struct, array_like=True):
+    """What one partition remembers beside its journeys: which tabs are loaded, and who has said so."""
+
+    known: list[str] = []
+    upstreams: dict[str, list[tuple[str, int]]] = {}
+
+
+_unpack_book: Unpacker[PartitionBook] = Unpacker(PartitionBook)
+
+
+class Journeys:
+    """Folds facts, answers, outcomes, signals and ticks into the journeys of one partition."""
+
+    name: ClassVar[str] = "journeys"
+    reads: ClassVar[tuple[str, ...]] = (topics.JOURNEYS,)
+
+    def __init__(
+        self,
+        book: Book,
+        place: Place,
+        stored: dict[str, dict[str, bytes]],
+        dues: Mapping[str, int] | None = None,
+        *,
+        limits: Limits | None = None,
+        channels: Mapping[str, str] | None = None,
+    ) -> None:
+        rows = stored.pop(BOOK_KEY, None)
+        self._partition = _unpack_book(rows[""]) if rows else PartitionBook([], {})
+        self._known = frozenset(self._partition.known)
+        self._book, self._place = book, place
+        self._limits, self._channels = limits or Limits(), channels or {}
+        self._dues: dict[Ref, int] = dict(dues or {})
+        self._heap: list[tuple[int, Ref]] = [(due, key) for key, due in self._dues.items()]
+        heapq.heapify(self._heap)
+        self.states: States[Journey] = States(stored, self._read)
+
+    def step(self, key: str, message: Any, source: Source) -> list[Output]:
+        """What one message brings about in its journey."""
+        match message:
+            case Loaded():
+                return self._loaded(message)
+            case Walk():
+                return self._walk(message)
+            case Tick():
+                return self._tick(message)
+        journey = self.states.get(key)
+        if journey is None:
+            tree = self._book.trees.get(tab_of(key))
+            if tree is None or not isinstance(message, Fact):
+                return []
+            journey = Journey(tree, key)
+        journey.head.now = max(journey.head.now, message.at)
+        outputs = self._take(key, journey, message)
+        self._keep(key, journey)
+        return outputs
+
+    def changed(self) -> Iterator[Changed]:
+        """The images, heads and rule memories that changed."""
+        for key, journey in self.states.take_touched():
+            if journey is None:
+                yield Changed(key, ALL_PARTS, None)
+            else:
+                yield from journey.take_changed(key)
+        yield Changed(BOOK_KEY, "", pack(self._partition))
+
+    @property
+    def next_due(self) -> int | None:
+        """When the next Tick is wanted (milliseconds)."""
+        while self._heap:
+            due, key = self._heap[0]
+            if self._dues.get(key) == due:
+                return due
+            heapq.heappop(self._heap)
+        return None
+
+    def forget_tabs(self) -> list[str]:
+        """Take every tab as not loaded again; returns those that were."""
+        known, self._partition = self._partition.known, PartitionBook([], {})
+        self._known = frozenset()
+        return known
+
+    def view(self, journey: Journey) -> View:
+        """The journey's joined state, as rules see it."""
+        return View(self._book, journey.join, self._known, frozenset(journey.open_keys))
+
+    def round_of(self, key: Ref, journey: Journey, chain: Any = None) -> Round:
+        """A round of decisions over the journey as it stands."""
+        return Round(
+            self._book, self._limits, key, journey.rules, self.view(journey), journey.head.now, chain,
+            lambda ref: journey.seen[ref].at, self._channels,
+        )  # fmt: skip
+
+    # -- messages of one journey --------------------------------------------------------------
+
+    def _take(self, key: Ref, journey: Journey, message: Any) -> list[Output]:
+        match message:
+            case Fact():
+                return self._fact(key, journey, message)
+            case Answer():
+                return self._answer(key, journey, message)
+            case OutcomeOf():
+                round_ = self.round_of(key, journey, message.chain)
+                firing.take_outcome(round_, message.fire, message.outcome)
+                return _decided(round_)
+            case Resume():
+                round_ = self.round_of(key, journey, message.chain)
+                firing.resume(round_, message.fire, message.how)
+                return _decided(round_)
+            case Signal():
+                return self._signal(key, journey, message)
+        raise TypeError(f"journeys does not read {type(message).__name__}")
+
+    def _fact(self, key: Ref, journey: Journey, fact: Fact) -> list[Output]:
+        if fact.key:
+            want = journey.head.want.get(fact.key)
+            if want is None or want.seek != fact.seek:
+                return []  # told under an earlier subscription
+        newer = journey.take(fact, fact.at, load=fact.load)
+        if fact.key:
+            journey.list_at(fact.key, fact.ref, fact.image is not None and names_key(fact.key, fact.image))
+        touched = [fact.ref] if newer or fact.key else []
+        return self._settle(key, journey, touched, fact, fact.at, completed=False)
+
+    def _answer(self, key: Ref, journey: Journey, answer: Answer) -> list[Output]:
+        want = journey.head.want.get(answer.key)
+        if want is None or want.seek != answer.seek:
+            return []  # an answer to an earlier seek
+        if answer.as_of is not None:
+            want.as_of = answer.as_of
+        touched: list[Ref] = []
+        for row in answer.rows:
+            journey.take(row, answer.at)
+            journey.list_at(answer.key, row.ref, names_key(answer.key, row.image))
+            touched.append(row.ref)
+        if answer.last:
+            touched += [ref for ref in journey.answered(answer.key) if ref not in touched]
+        return self._settle(key, journey, touched, answer, answer.at, completed=answer.last)
+
+    def _signal(self, key: Ref, journey: Journey, signal: Signal) -> list[Output]:
+        kinds = frozenset({f"signal:{signal.name}"})
+        name = f"{signal.ref}@{signal.name}:{signal.position}"
+        image = journey.join.shown.get(signal.ref)
+        changes = [
+            Change(node, signal.ref, kinds, frozenset(), None, image, name, chain=signal.chain)
+            for node, members in enumerate(journey.join.members)
+            if signal.ref in members
+        ]
+        round_ = self.round_of(key, journey, signal.chain)
+        evaluation.evaluate_changes(round_, changes, completed=False)
+        return _decided(round_)
+
+    def _settle(
+        self,
+        key: Ref,
+        journey: Journey,
+        touched: list[Ref],
+        message: Fact | Answer,
+        at: int,
+        *,
+        completed: bool,
+    ) -> list[Output]:
+        edits, asks = journey.settle(touched, at)
+        outputs = [
+            Output(
+                topics.RELATIONS,
+                relation,
+                Seek(at=at, journey=key, seek=number) if seek else Unseek(at=at, journey=key, seek=number),
+            )
+            for relation, number, seek in asks
+        ]
+        changes = _changes(journey, edits, message)
+        if changes or completed:
+            round_ = self.round_of(key, journey, message.chain)
+            evaluation.evaluate_changes(round_, changes, completed=completed)
+            outputs += _decided(round_)
+        if journey.head.floors:
+            journey.forget_floors(journey.head.now)
+        return outputs
+
+    # -- messages of the partition --------------------------------------------------------------
+
+    def _loaded(self, message: Loaded) -> list[Output]:
+        """Count a marker; once all of ``records`` and ``relations`` have sent it the tab is known here."""
+        upstreams = self._partition.upstreams.setdefault(f"{message.tab}/{message.generation}", [])
+        if message.upstream not in upstreams:
+            upstreams.append(message.upstream)
+        if len(upstreams) < self._place.records + self._place.relations or message.tab in self._known:
+            return []
+        self._partition.known.append(message.tab)
+        self._known = frozenset(self._partition.known)
+        return self._walk(Walk(at=message.at, tab=message.tab, after=""))
+
+    def _walk(self, walk: Walk) -> list[Output]:
+        """Look again at a page of journeys: what was unknown for want of the tab may be known now."""
+        keys = [key for key in self.states.names() if key > walk.after]
+        outputs: list[Output] = []
+        for key in keys[:PAGE]:
+            journey = self.states.get(key)
+            if journey is not None and self._has_tab(journey.tree, walk.tab):
+                journey.head.now = max(journey.head.now, walk.at)
+                round_ = self.round_of(key, journey)
+                evaluation.evaluate_changes(round_, [], completed=True)
+                outputs += _decided(round_)
+                self._keep(key, journey)
+        if len(keys) > PAGE:
+            following = Walk(at=walk.at, tab=walk.tab, after=keys[PAGE - 1])
+            outputs.append(Output(topics.JOURNEYS, "", following, self._place.number))
+        return outputs
+
+    def _tick(self, tick: Tick) -> list[Output]:
+        """Run what is due, journey after journey in order of due time."""
+        outputs: list[Output] = []
+        for _ in range(PAGE):
+            due = self.next_due
+            if due is None or due > tick.at:
+                return outputs
+            key = heapq.heappop(self._heap)[1]
+            del self._dues[key]
+            journey = self.states.get(key)
+            assert journey is not None
+            journey.head.now = max(journey.head.now, tick.at)
+            outputs += [
+                Output(topics.RELATIONS, relation, Seek(at=tick.at, journey=key, seek=number))
+                for relation, number in journey.ask_again(journey.head.now)
+            ]
+            round_ = self.round_of(key, journey)
+            ticking.run_due(round_)
+            outputs += _decided(round_)
+            self._keep(key, journey)
+        outputs.append(Output(topics.JOURNEYS, "", Tick(at=tick.at), self._place.number))
+        return outputs
+
+    def _keep(self, key: Ref, journey: Journey) -> None:
+        if journey.is_empty:
+            self.states.drop(key)
+        else:
+            self.states.put(key, journey)
+        due = journey.due
+        if due is None:
+            self._dues.pop(key, None)
+        elif self._dues.get(key) != due:
+            self._dues[key] = due
+            heapq.heappush(self._heap, (due, key))
+
+    def _read(self, key: str, rows: Rows) -> Journey:
+        return read_journey(self._book.trees.get(tab_of(key)) or _lone(tab_of(key)), key, rows)
+
+    @staticmethod
+    def _has_tab(tree: Tree, tab: str) -> bool:
+        return tab == tree.main_tab or tab in tree.of_tab
+
+
+def _changes(journey: Journey, edits: list[tuple[Ref, Image, Image]], message: Fact | Answer) -> list[Change]:
+    """What rules see of a settled message: who joined, who was edited, who left."""
+    joined, left = journey.join.take_memberships()
+    fact = message if isinstance(message, Fact) else None
+    changes = [_leaving(journey, node, ref, image, fact) for node, ref, image in left]
+    changes += [_joining(journey, node, ref, fact) for node, ref in joined]
+    came = set(joined)
+    for ref, before, after in edits:
+        fields = changed_fields(before, after)
+        if fields:
+            changes += [
+                _edit(journey, node, ref, fields, before, after, fact)
+                for node, members in enumerate(journey.join.members)
+                if ref in members and (node, ref) not in came
+            ]
+    return changes
+
+
+def _joining(journey: Journey, node: int, ref: Ref, fact: Fact | None) -> Change:
+    seen = journey.seen[ref]
+    assert seen.image is not None
+    own = fact if fact is not None and fact.ref == ref else None
+    near = journey.join.near_time(node, seen.image)
+    kinds: set[str] = set()
+    if own is not None and own.op == "undelete" and not own.load:
+        kinds.add("undeleted")
+    elif seen.born is not None and not seen.load and (near is None or seen.born >= near):
+        kinds.add("created")
+    elif node != 0 and ((near is not None and near > LOADED) or (own is not None and not own.load)):
+        kinds.add("linked")
+    chain = fact.chain if fact is not None else None
+    return Change(node, ref, frozenset(kinds), None, None, seen.image, f"{ref}@{seen.position}", chain=chain)
+
+
+def _edit(
+    journey: Journey,
+    node: int,
+    ref: Ref,
+    fields: frozenset[str],
+    before: Image,
+    after: Image,
+    fact: Fact | None,
+) -> Change:
+    seen = journey.seen[ref]
+    own = fact if fact is not None and fact.ref == ref else None
+    kinds = frozenset({"edited"}) if own is not None and not own.load else frozenset()
+    return Change(
+        node, ref, kinds, fields, before, after, f"{ref}@{seen.position}", own is not None and own.coalesced,
+        chain=fact.chain if fact is not None else None,
+    )  # fmt: skip
+
+
+def _leaving(journey: Journey, node: int, ref: Ref, image: Image, fact: Fact | None) -> Change:
+    own = fact if fact is not None and fact.ref == ref else None
+    kinds: frozenset[str] = frozenset()
+    if own is not None and not own.load:
+        kinds = frozenset({_KIND_OF_LEAVING.get(own.op, "unlinked")})
+    elif journey.main in journey.join.shown and fact is not None and not fact.load:
+        kinds = frozenset({"unlinked"})
+    position = journey.seen[ref].position if ref in journey.seen else 0
+    chain = fact.chain if fact is not None else None
+    return Change(node, ref, kinds, None, image, None, f"{ref}@{position}", left=True, chain=chain)
+
+
+def _decided(round_: Round) -> list[Output]:
+    """Commands by target record, so that its writes keep their order; decisions by journey."""
+    outputs = [
+        Output(
+            topics.commands(command.connection),
+            f"{command.tab}/{command.record_id}" if command.record_id else command.journey,
+            command,
+        )
+        for command in round_.commands
+    ]
+    return outputs + [Output(topics.DECISIONS, round_.journey, decision) for decision in round_.decisions]
+
+
+def _lone(tab: str) -> Tree:
+    return TreeBuilder(tab).build()

@@ -1,0 +1,289 @@
+"""The state of one journey: the newest images, the keys it wants, and the join that follows from both."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from rules.join import LOADED, Join
+from rules.state import JourneyRules
+from rules.trees import Tree, join_values, named_keys
+from schemas.codec import Unpacker, pack
+from schemas.messages import Fact, Row
+from schemas.values import DAY, MINUTE, Image, Ref, id_of, tab_of
+from streams.stage import Changed, Rows
+
+FLOOR_TTL = DAY
+"""How long the version of a record that is not shown is remembered (protocol, section 6)."""
+CREDIT_TTL = 15 * MINUTE
+"""How long a record may be believed on credit before its key is asked again."""
+HEAD, RULES, SEEN = "h", "r", "s\x1f"
+
+
+class Seen(msgspec.Struct, array_like=True):
+    """The newest image of a record, shown in the join or only remembered."""
+
+    version: int
+    home: int
+    image: dict[str, Any] | None
+    at: int
+    position: int
+    born: int | None = None
+    load: bool = False
+    shown: bool = False
+    listed: list[str] = []
+    """The wanted keys that have listed it."""
+
+
+class Want(msgspec.Struct, array_like=True):
+    """A relation key that the journey asked: under which number, and whether the answer is complete."""
+
+    seek: int
+    done: bool = False
+    as_of: dict[int, int] = {}
+    credit: int | None = None
+    """Since when a record is shown that names the key and that the key has not listed."""
+
+
+class Head(msgspec.Struct, array_like=True):
+    """What a journey keeps beside images and rules."""
+
+    now: int = 0
+    seek: int = 0
+    want: dict[str, Want] = {}
+    floors: dict[Ref, int] = {}
+
+
+class Journey:
+    """One journey in memory. ``take`` and ``settle`` are the protocol's; rules are decided elsewhere."""
+
+    def __init__(self, tree: Tree, main: Ref) -> None:
+        self.tree = tree
+        self.main = main
+        self.head = Head()
+        self.rules = JourneyRules()
+        self.seen: dict[Ref, Seen] = {}
+        self.join = Join(tree, main)
+        self.open_keys: set[str] = set()
+        self._naming: dict[str, set[Ref]] = {}
+        self._changed: set[Ref] = set()
+
+    # -- the protocol --------------------------------------------------------------
+
+    def take(self, record: Fact | Row, at: int, *, load: bool = False) -> bool:
+        """Take a newer image; newest wins, an equal version is a second path. True if it was newer."""
+        ref = record.ref
+        old = self.seen.get(ref)
+        if old is not None and record.version <= old.version:
+            if record.born is not None and old.born is None and record.version == old.version:
+                old.born = record.born
+            return False
+        born = record.born if record.born is not None or old is None else old.born
+        seen = Seen(record.version, record.home, record.image, at, record.position, born, load)
+        if old is not None:
+            seen.shown, seen.listed = old.shown, old.listed
+            self._unname(ref, old.image)
+        self.seen[ref] = seen
+        self._name(ref, seen.image)
+        self._changed.add(ref)
+        return True
+
+    def list_at(self, key: str, ref: Ref, here: bool) -> None:
+        """Note that a key has listed a record, or says that it is no longer there."""
+        seen = self.seen.get(ref)
+        if seen is None or here == (key in seen.listed):
+            return
+        seen.listed = [*seen.listed, key] if here else [one for one in seen.listed if one != key]
+        self._changed.add(ref)
+
+    def naming(self, key: str) -> list[Ref]:
+        """The records held here whose newest image names the key."""
+        return sorted(self._naming.get(key, ()))
+
+    def trusted(self, ref: Ref, at: int) -> bool:
+        """Whether a record may take part in the join: some key vouches for its image (protocol, section 5)."""
+        seen = self.seen[ref]
+        image = seen.image
+        if image is None:
+            return False
+        tab = tab_of(ref)
+        if ref == self.main or self._is_direct(tab, image):
+            return True
+        for key in named_keys(tab, self.tree.key_fields.get(tab, ()), image):
+            want = self.head.want.get(key)
+            if want is None:
+                continue
+            if key in seen.listed:
+                return True
+            if want.done and seen.version > want.as_of.get(seen.home, -1):
+                want.credit = want.credit if want.credit is not None else at
+                return True  # the key had not heard of this version yet and will tell
+            if not want.done and seen.shown:
+                return True  # it moves inside the journey
+        return False
+
+    def settle(self, touched: list[Ref], at: int) -> tuple[list[tuple[Ref, Image, Image]], list[tuple[str, int, bool]]]:
+        """Follow what the touched records bring about, until nothing changes.
+
+        Returns the records whose image was replaced (old, new), and the keys to seek (true) or unseek, by number.
+        """
+        edits: dict[Ref, Image] = {}
+        asks: list[tuple[str, int, bool]] = []
+        while touched:
+            for ref in touched:
+                self._show(ref, at, edits)
+            touched = []
+            wanted, unwanted = self.join.take_keys()
+            asks += [(key, self._ask(key), True) for key in wanted if key not in self.head.want]
+            for key in unwanted:
+                want = self.head.want.pop(key, None)
+                if want is not None:
+                    asks.append((key, want.seek, False))
+                    self.open_keys.discard(key)
+                    touched.extend(self._forget_key(key))
+        replaced = [(ref, old, self.join.shown[ref]) for ref, old in edits.items() if ref in self.join.shown]
+        return replaced, asks
+
+    def answered(self, key: str) -> list[Ref]:
+        """Note that a key's answer is complete; what names it has to be looked at again."""
+        self.head.want[key].done = True
+        self.open_keys.discard(key)
+        return self.naming(key)
+
+    def ask_again(self, now: int) -> list[tuple[str, int]]:
+        """Ask keys anew that have vouched on credit for too long (protocol, section 6)."""
+        asked: list[tuple[str, int]] = []
+        for key, want in self.head.want.items():
+            if want.credit is None or not want.done:
+                continue
+            if not any(self.seen[ref].shown and key not in self.seen[ref].listed for ref in self.naming(key)):
+                want.credit = None
+            elif want.credit <= now - CREDIT_TTL:
+                self.head.seek += 1
+                for ref in self.naming(key):
+                    self.list_at(key, ref, False)
+                want.seek, want.done, want.credit, want.as_of = self.head.seek, False, None, {}
+                self.open_keys.add(key)
+                asked.append((key, want.seek))
+        return asked
+
+    def forget_floors(self, now: int) -> None:
+        """Forget what is not shown and older than anything that can still arrive."""
+        for ref in [ref for ref, since in self.head.floors.items() if since < now - FLOOR_TTL]:
+            del self.head.floors[ref]
+            seen = self.seen.pop(ref, None)
+            if seen is not None:
+                self._unname(ref, seen.image)
+                self._changed.add(ref)
+
+    @property
+    def due(self) -> int | None:
+        """When the journey next needs a Tick."""
+        credits = [want.credit + CREDIT_TTL for want in self.head.want.values() if want.credit is not None]
+        timers = self.rules.next_due
+        return min([*credits, timers] if timers is not None else credits, default=None)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to remember."""
+        rules = self.rules
+        return not (self.seen or self.head.want or rules.fires or rules.timers or rules.waiting or rules.truths)
+
+    # -- rows --------------------------------------------------------------
+
+    def take_changed(self, key: str) -> Iterator[Changed]:
+        """The rows to write since the last call."""
+        for ref in sorted(self._changed):
+            seen = self.seen.get(ref)
+            yield Changed(key, SEEN + ref, pack(seen) if seen is not None else None)
+        self._changed.clear()
+        empty = self.is_empty
+        yield Changed(key, HEAD, None if empty else pack(self.head), self.due)
+        yield Changed(key, RULES, None if empty else pack(self.rules))
+
+    # -- inside --------------------------------------------------------------
+
+    def _show(self, ref: Ref, at: int, edits: dict[Ref, Image]) -> None:
+        seen = self.seen.get(ref)
+        if seen is None:
+            return
+        show = self.trusted(ref, at)
+        held = self.join.shown.get(ref)
+        if show and held is None:
+            assert seen.image is not None
+            self.join.put(ref, seen.image, LOADED if seen.load else seen.at)
+        elif show and held is not seen.image:
+            assert held is not None
+            assert seen.image is not None
+            edits.setdefault(ref, held)
+            self.join.replace(ref, seen.image, LOADED if seen.load else seen.at)
+        elif not show and held is not None:
+            self.join.take_out(ref)
+            seen.born = None
+        if show != seen.shown:
+            seen.shown = show
+            self._changed.add(ref)
+        if show:
+            self.head.floors.pop(ref, None)
+        else:
+            self.head.floors.setdefault(ref, at)
+
+    def _ask(self, key: str) -> int:
+        self.head.seek += 1
+        self.head.want[key] = Want(self.head.seek, as_of={})
+        self.open_keys.add(key)
+        return self.head.seek
+
+    def _forget_key(self, key: str) -> list[Ref]:
+        named = self.naming(key)
+        for ref in list(self.seen):
+            if key in self.seen[ref].listed:
+                self.list_at(key, ref, False)
+        return [ref for ref in named if self.seen[ref].shown]
+
+    def _is_direct(self, tab: str, image: Image) -> bool:
+        main = id_of(self.main)
+        return any(
+            main in join_values(image, node.up.far_field, node.up.folds)
+            for node in map(self.tree.nodes.__getitem__, self.tree.of_tab.get(tab, ()))
+            if node.direct
+        )
+
+    def _name(self, ref: Ref, image: Image | None) -> None:
+        if image is not None:
+            tab = tab_of(ref)
+            for key in named_keys(tab, self.tree.key_fields.get(tab, ()), image):
+                self._naming.setdefault(key, set()).add(ref)
+
+    def _unname(self, ref: Ref, image: Image | None) -> None:
+        if image is not None:
+            tab = tab_of(ref)
+            for key in named_keys(tab, self.tree.key_fields.get(tab, ()), image):
+                self._naming[key].discard(ref)
+                if not self._naming[key]:
+                    del self._naming[key]
+
+
+_unpack_head: Unpacker[Head] = Unpacker(Head)
+_unpack_rules: Unpacker[JourneyRules] = Unpacker(JourneyRules)
+_unpack_seen: Unpacker[Seen] = Unpacker(Seen)
+
+
+def read_journey(tree: Tree, main: Ref, rows: Rows) -> Journey:
+    """A journey from its stored rows; the join is rebuilt from the shown images."""
+    journey = Journey(tree, main)
+    for part, content in rows.items():
+        if part == HEAD:
+            journey.head = _unpack_head(content)
+        elif part == RULES:
+            journey.rules = _unpack_rules(content)
+        else:
+            journey.seen[part.removeprefix(SEEN)] = _unpack_seen(content)
+    journey.open_keys = {key for key, want in journey.head.want.items() if not want.done}
+    for ref, seen in sorted(journey.seen.items()):
+        journey._name(ref, seen.image)
+        if seen.shown and seen.image is not None:
+            journey.join.put(ref, seen.image, LOADED if seen.load else seen.at)
+    journey.join.take_keys()
+    journey.join.take_memberships()
+    return journey

@@ -1,0 +1,185 @@
+"""The ``records`` stage: versions each change, drops what changes nothing, and tells who needs to know.
+
+No CRM gives old values, so the last image of each record is kept here and every delta is computed against it (D-02).
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import msgspec
+
+from rules.book import Book
+from rules.trees import join_values, journey_ref, relation_key
+from schemas import topics
+from schemas.codec import Unpacker, pack
+from schemas.events import ChangeEvent, Operation
+from schemas.messages import Fact, Loaded
+from schemas.values import TRAIL, Image, Value, same
+from streams.stage import Changed, Output, Place, Rows, Source, States
+
+ERA_SHIFT = 48
+TRAIL_LENGTH = 64  # entries of a field's history that stay with the image
+
+
+class RecordState(msgspec.Struct, array_like=True):
+    """The last known image of one record; none once it is deleted, while version and position stay."""
+
+    image: Image | None
+    version: int
+    position: int
+    born: int | None = None
+
+
+_unpack: Unpacker[RecordState] = Unpacker(RecordState)
+
+
+def _read(_key: str, rows: Rows) -> RecordState:
+    return _unpack(rows[""])
+
+
+class Records:
+    """Folds the change events of one partition into Facts (stage protocol, section 5)."""
+
+    name: ClassVar[str] = "records"
+    reads: ClassVar[tuple[str, ...]] = ("changes.*",)
+
+    def __init__(self, book: Book, place: Place, stored: dict[str, dict[str, bytes]]) -> None:
+        self._book = book
+        self._place = place
+        self.states: States[RecordState] = States(stored, _read)
+
+    def step(self, key: str, message: ChangeEvent | Loaded, source: Source) -> list[Output]:
+        """Facts about one change; none if it is stale, repeated, or of fields that nobody reads."""
+        if isinstance(message, Loaded):
+            return self._loaded(message)
+        ref = message.ref
+        state = self.states.get(ref)
+        if state is not None and message.source_position <= state.position:
+            return []  # capture repeats itself, out of order (D-03)
+        version = source.era << ERA_SHIFT | source.offset
+        before = state.image if state is not None else None
+        after = self._image(message, before)
+        born = message.seen_at if _is_birth(message, state) else state.born if state is not None else None
+        self.states.put(ref, RecordState(after, version, message.source_position, born))
+        return self._tell(message, source.upstream, version, before, after)
+
+    def reload(self, ref: str) -> list[Output]:
+        """Tell a stored record anew, as loaded: the workflows that read it have changed (D-82)."""
+        state = self.states.get(ref)
+        if state is None or state.image is None:
+            return []
+        tab, _, record_id = ref.partition("/")
+        event = ChangeEvent(
+            tab=tab, record_id=record_id, op="update", committed_at=0, seen_at=0,
+            source_position=state.position, load=True,
+        )  # fmt: skip
+        image = self._with_trails(tab, state.image, state.image, 0)
+        return self._tell(event, self._place.number, state.version, None, image)
+
+    def changed(self) -> Iterator[Changed]:
+        """The images that changed."""
+        for ref, state in self.states.take_touched():
+            yield Changed(ref, "", pack(state) if state is not None else None)
+
+    def _image(self, event: ChangeEvent, before: Image | None) -> Image | None:
+        if event.op in ("delete", "merge"):
+            return None
+        image: Image = {**before, **(event.after or {})} if event.partial and before else dict(event.after or {})
+        image["id"] = event.record_id
+        return self._with_trails(event.tab, before, image, event.seen_at)
+
+    def _with_trails(self, tab: str, before: Image | None, image: Image, at: int) -> Image:
+        for field in self._book.trails.get(tab, ()):
+            trail = list((before or {}).get(TRAIL + field) or ())
+            value = image.get(field)
+            if not trail or not same(trail[-1][1], value):
+                trail.append([at, value])
+            image[TRAIL + field] = trail[-TRAIL_LENGTH:]
+        return image
+
+    def _tell(
+        self, event: ChangeEvent, home: int, version: int, before: Image | None, after: Image | None
+    ) -> list[Output]:
+        tab = event.tab
+        fields = self._book.read_fields.get(tab)
+        if fields is None:
+            return []  # no workflow knows this tab
+        old = _old_values(fields, before, after)
+        if before is not None and after is not None and not old and event.op != "undelete":
+            return []  # a no-op, or a change that nobody reads
+        fact = Fact(
+            at=event.seen_at,
+            chain=event.origin,
+            ref=event.ref,
+            home=home,
+            version=version,
+            image=self._project(tab, fields, after),
+            op=_operation(event, before),
+            position=event.source_position,
+            load=event.load,
+            old=old,
+            coalesced=event.coalesced,
+            born=event.seen_at if event.op == "create" and not event.load and before is None else None,
+        )
+        return [Output(topic, key, fact) for topic, key in self._readers(event.ref, tab, before, after)]
+
+    def _project(self, tab: str, fields: frozenset[str], image: Image | None) -> Image | None:
+        if image is None:
+            return None
+        projected = {field: image[field] for field in fields if field in image}
+        for field in self._book.trails.get(tab, ()):
+            projected[TRAIL + field] = image[TRAIL + field]
+        return projected
+
+    def _readers(self, ref: str, tab: str, before: Image | None, after: Image | None) -> list[tuple[str, str]]:
+        """The journeys and relation keys that the old or the new image names, each once."""
+        book = self._book
+        readers: list[tuple[str, str]] = [(topics.JOURNEYS, ref)] if tab in book.trees else []
+        for field, main_tab in book.direct.get(tab, ()):
+            for value in _named(field, False, before, after):
+                reader = (topics.JOURNEYS, journey_ref(main_tab, value))
+                if reader not in readers:
+                    readers.append(reader)
+        for field, folds in book.indexed.get(tab, ()):
+            readers.extend(
+                (topics.RELATIONS, relation_key(tab, field, value, folds))
+                for value in _named(field, folds, before, after)
+            )
+        return readers
+
+    def _loaded(self, message: Loaded) -> list[Output]:
+        told = msgspec.structs.replace(message, upstream=(self.name, self._place.number))
+        return [
+            Output(topic, "", told, partition)
+            for topic, count in (
+                (topics.RELATIONS, self._place.relations),
+                (topics.JOURNEYS, self._place.journeys),
+            )
+            for partition in range(count)
+        ]
+
+
+def _named(field: str, folds: bool, before: Image | None, after: Image | None) -> list[str]:
+    old = join_values(before, field, folds) if before is not None else ()
+    new = join_values(after, field, folds) if after is not None else ()
+    return [*old, *(value for value in new if value not in old)]
+
+
+def _old_values(fields: frozenset[str], before: Image | None, after: Image | None) -> dict[str, Value]:
+    if before is None or after is None:
+        return {}
+    old: dict[str, Value] = {}
+    for field in fields:
+        was, now = before.get(field), after.get(field)
+        if was != now and not same(was, now):
+            old[field] = was
+    return old
+
+
+def _is_birth(event: ChangeEvent, state: RecordState | None) -> bool:
+    return event.op == "create" and not event.load and state is None
+
+
+def _operation(event: ChangeEvent, before: Image | None) -> Operation:
+    """A create of a known record is an edit to us; everything else is what the CRM says."""
+    return "update" if event.op == "create" and before is not None else event.op

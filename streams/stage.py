@@ -1,0 +1,121 @@
+"""What a stage is: a pure fold over the messages of one partition, with state by key.
+
+A runtime gives each stage of each partition its state rows, hands it messages in order, writes the outputs, the changed
+rows and the position together, and does nothing else (design section 3).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+
+S = TypeVar("S")
+
+ALL_PARTS = "*"
+"""As the part of a row to delete: all rows of the key."""
+
+Rows = Mapping[str, bytes]
+"""The stored rows of one key, by part."""
+
+
+class Output(NamedTuple):
+    """A message for a topic. With ``partition`` it goes there, else where its key belongs."""
+
+    topic: str
+    key: str
+    message: Any
+    partition: int | None = None
+
+
+class Source(NamedTuple):
+    """Where a message stands in the stage's input: the upstream it came from and its offset there.
+
+    For ``records`` that is the partition and offset of ``changes``. The runtime has dropped repetitions already.
+    """
+
+    upstream: int = 0
+    offset: int = 0
+    era: int = 0
+
+
+class Changed(NamedTuple):
+    """One state row to write; no content deletes it. ``due`` is when the key next needs a Tick."""
+
+    key: str
+    part: str
+    content: bytes | None
+    due: int | None = None
+
+
+class Place(NamedTuple):
+    """Which partition a stage works on, and how many there are of each kind."""
+
+    number: int = 0
+    records: int = 1
+    relations: int = 1
+    journeys: int = 1
+
+
+class Stage(Protocol):
+    """One stage of one partition. A stranger's stage has the same three members (docs/extending.md).
+
+    ``step`` folds one message in and returns what it says to others. ``changed`` yields the rows to write since it was
+    last asked. ``reads`` names the topics, a final ``*`` standing for any rest.
+    """
+
+    name: ClassVar[str]
+    reads: ClassVar[tuple[str, ...]]
+
+    def step(self, key: str, message: Any, source: Source) -> list[Output]:
+        """What follows from one message."""
+        ...
+
+    def changed(self) -> Iterator[Changed]:
+        """The rows that the steps since the last call changed."""
+        ...
+
+
+class States(Generic[S]):
+    """The states of one stage and partition by key: stored rows, read when first wanted, and what changed since.
+
+    Rows stay as bytes until their key is touched, so a restart with much state is quick.
+    """
+
+    def __init__(self, stored: dict[str, dict[str, bytes]], read: Callable[[str, Rows], S]) -> None:
+        self._stored = stored
+        self._read = read
+        self._live: dict[str, S] = {}
+        self.touched: set[str] = set()
+
+    def get(self, key: str) -> S | None:
+        """The state of a key, or none. It belongs to the stage: say ``touch`` after changing it."""
+        state = self._live.get(key)
+        if state is None and self._stored and (rows := self._stored.pop(key, None)) is not None:
+            state = self._live[key] = self._read(key, rows)
+        return state
+
+    def put(self, key: str, state: S) -> None:
+        """Make this the state of the key."""
+        self._live[key] = state
+        self.touched.add(key)
+
+    def touch(self, key: str) -> None:
+        """Say that the state of the key changed."""
+        self.touched.add(key)
+
+    def drop(self, key: str) -> None:
+        """Forget the key."""
+        self._live.pop(key, None)
+        self._stored.pop(key, None)
+        self.touched.add(key)
+
+    def names(self) -> list[str]:
+        """All keys in order."""
+        return sorted([*self._live, *self._stored])
+
+    def take_touched(self) -> list[tuple[str, S | None]]:
+        """The keys changed since the last call with their states, none for those forgotten."""
+        changed = [(key, self._live.get(key)) for key in sorted(self.touched)]
+        self.touched.clear()
+        return changed
+
+    def __len__(self) -> int:
+        return len(self._live) + len(self._stored)

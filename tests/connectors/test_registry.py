@@ -1,0 +1,69 @@
+"""Which connectors there are, and what happens when two want one name; limits on a moved clock."""
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from connectors.base import Limits
+from connectors.limits import Limiter
+from connectors.registry import GROUP, UnknownConnector, installed, kind_of, kinds
+from connectors.zoho import ZohoConnector
+
+
+def point(name: str, value: str) -> EntryPoint:
+    return EntryPoint(name=name, value=value, group=GROUP)
+
+
+def test_ours_are_there_under_their_own_kind() -> None:
+    assert {kind: connector.kind for kind, connector in installed().items()} == {kind: kind for kind in installed()}
+    assert set(installed()) == {"zoho", "salesforce", "vtiger", "email", "webhook", "file"}
+
+
+def test_a_strangers_connector_is_found_by_its_entry_point() -> None:
+    found = kinds([point("toy", "tests.connectors.fakes:ToyConnector")])
+    assert kind_of("toy", found).kind == "toy"
+
+
+def test_two_claims_of_one_kind_are_refused() -> None:
+    with pytest.raises(
+        UnknownConnector, match=r"'zoho' is claimed twice, also by tests\.connectors\.fakes:ToyConnector"
+    ):
+        kinds([point("zoho", "tests.connectors.fakes:ToyConnector")])
+
+
+def test_what_is_no_connector_is_refused() -> None:
+    with pytest.raises(UnknownConnector, match="is no Connector"):
+        kinds([point("odd", "tests.connectors.fakes:ToyCrm")])
+
+
+def test_a_misspelled_kind_is_answered_with_the_nearest() -> None:
+    assert kind_of("zoho") is ZohoConnector
+    with pytest.raises(UnknownConnector, match="Did you mean 'salesforce'"):
+        kind_of("salesfroce")
+    with pytest.raises(UnknownConnector, match="Known kinds: email"):
+        kind_of("sap")
+
+
+def test_a_bucket_lets_a_burst_through_and_then_a_steady_stream() -> None:
+    limiter = Limiter(Limits(per_minute=60, at_once=100))
+    assert [limiter.enter(0) for _ in range(10)] == [0] * 10
+    assert limiter.enter(0) == 1001
+    assert limiter.enter(1001) == 0
+    assert limiter.enter(1001) > 0
+    assert limiter.enter(500) > 0  # a clock that jumps back gives nothing
+
+
+def test_slots_are_given_back() -> None:
+    limiter = Limiter(Limits(at_once=1))
+    assert limiter.enter(0) == 0
+    assert limiter.enter(0) > 0
+    limiter.leave()
+    assert limiter.enter(0) == 0
+
+
+def test_a_pause_holds_everybody() -> None:
+    limiter = Limiter(Limits())
+    limiter.pause(5000)
+    limiter.pause(3000)
+    assert limiter.enter(1000) == 4000
+    assert limiter.enter(5000) == 0
