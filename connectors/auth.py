@@ -73,8 +73,12 @@ class OAuth(TokenAuth):
 
     def sign(self, request: Request, token: str) -> Request:
         """The request with its authorization header, sent to the host that the login named."""
+        base = self._base or self._settings.url
+        if "://" in request.path and not request.path.startswith(f"{base}/"):
+            # An answer may name where to read on; our token goes nowhere else.
+            raise NotSent(f"connection {self._settings.connection!r}: a request to a foreign host was not signed")
         headers = {**request.headers, "Authorization": f"{self._scheme} {token}"}
-        path = request.path if "://" in request.path else self._base + request.path
+        path = request.path if "://" in request.path else base + request.path
         return msgspec.structs.replace(request, headers=headers, path=path)
 
     def expired(self, response: Response) -> bool:

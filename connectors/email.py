@@ -21,7 +21,9 @@ from connectors.settings import ConnectionSettings
 from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater, Uncertain
 from schemas.metadata import ConnectionMetadata
 
-_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+")
+_WORD = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_ADDRESS = re.compile(rf"{_WORD}(\.{_WORD})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+"""Plain ASCII addresses: others need an extension of SMTP that not every server has."""
 _BREAKS = re.compile(r"[\r\n\0\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 

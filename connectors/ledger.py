@@ -46,7 +46,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger:
-    """The rows of one connection in a database that is this ledger's to commit. Times in milliseconds."""
+    """The rows of one connection, in a database that is this ledger's alone to commit. Times in milliseconds.
+
+    Open it with ``synchronous=FULL`` where a power cut must not forget that a request was sent.
+    """
 
     def __init__(self, database: sqlite3.Connection, connection: str) -> None:
         self._database = database

@@ -1,6 +1,8 @@
 """How fast and how many at once: a token bucket and slots, on a clock that is handed in."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from connectors.base import Limits
 
@@ -18,8 +20,22 @@ class Limiter:
         self._paused_until = 0
         self._busy = 0
 
-    def enter(self, now: int) -> int:
-        """Takes the right to send one request: 0, or the milliseconds to wait. Pair each 0 with ``leave``."""
+    @contextmanager
+    def slot(self, now: int) -> Iterator[int]:
+        """The right to send one request inside the block: 0, or the milliseconds to wait before asking again."""
+        wait = self._enter(now)
+        try:
+            yield wait
+        finally:
+            if wait == 0:
+                self._leave()
+
+    def pause(self, until: int) -> None:
+        """Nobody sends before this time: the vendor asked for a rest, or is not there."""
+        with self._lock:
+            self._paused_until = max(self._paused_until, until)
+
+    def _enter(self, now: int) -> int:
         with self._lock:
             wait = self._wait(now)
             if wait == 0:
@@ -27,15 +43,9 @@ class Limiter:
                 self._full -= 1 if self._limits.per_minute else 0
             return wait
 
-    def leave(self) -> None:
-        """Gives the slot back."""
+    def _leave(self) -> None:
         with self._lock:
             self._busy -= 1
-
-    def pause(self, until: int) -> None:
-        """Nobody sends before this time: the vendor asked for a rest, or is not there."""
-        with self._lock:
-            self._paused_until = max(self._paused_until, until)
 
     def _wait(self, now: int) -> int:
         self._refill(now)

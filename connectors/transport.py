@@ -1,6 +1,7 @@
 """The network: a pooled session per connection and thread; the line between *not sent* and *no answer*."""
 
 import threading
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from urllib3.exceptions import (
 )
 
 from connectors.addresses import is_public
-from connectors.base import Auth, NoAnswer, NotSent, Request, Response, Send
+from connectors.base import Auth, AuthenticationFailed, NoAnswer, NotSent, Request, Response, Send
 from connectors.settings import ConnectionSettings
 
 _BEFORE_SENDING = (NewConnectionError, ConnectTimeoutError, SSLError)
@@ -66,7 +67,7 @@ class Transport:
     """Sends requests of one connection, unsigned; each thread has a session of its own.
 
     Redirects are never followed, the environment's proxies and netrc are not used, and an answer above
-    ``max_answer`` bytes is no answer.
+    ``max_answer`` bytes, or slower than ``timeout``, is no answer.
     """
 
     def __init__(self, settings: ConnectionSettings) -> None:
@@ -116,8 +117,11 @@ class Transport:
 
     def _read(self, answer: requests.Response) -> Response:
         body = bytearray()
+        deadline = time.monotonic() + self._settings.timeout
         for chunk in answer.iter_content(_CHUNK):
             body += chunk
+            if time.monotonic() > deadline:
+                raise NoAnswer(f"{self._where()}: an answer that took longer than {self._settings.timeout} s")
             if len(body) > self._settings.max_answer:
                 raise NoAnswer(f"{self._where()}: an answer of more than {self._settings.max_answer} bytes")
         headers = {name.lower(): value for name, value in answer.headers.items()}
@@ -164,6 +168,9 @@ def authenticated(send: Send, auth: Auth) -> Send:
         if not auth.expired(response):
             return response
         auth.forget(token)
-        return send(auth.sign(request, auth.token()))
+        response = send(auth.sign(request, auth.token()))
+        if auth.expired(response):
+            raise AuthenticationFailed("a fresh login was refused: renew the connection's credentials")
+        return response
 
     return signed

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias, assert_never
 
 import msgspec
 
+from connectors.answers import uncertain
 from connectors.base import Connector, NoAnswer, NotSent, Request, Response, Send
 from connectors.ledger import Entry, Ledger, State, nobody_knows
 from connectors.limits import Limiter
@@ -80,6 +81,10 @@ class _Round:
 
     def wake(self, at: int) -> None:
         self.idle_until = at if self.idle_until is None else min(self.idle_until, at)
+
+    def hold(self, wait: int) -> bool:
+        self.wake(self.now + wait)
+        return False
 
     def count(self, outcome: Outcome) -> None:
         match outcome:
@@ -178,21 +183,22 @@ class Worker:
 
     def _apply(self, batch: list[Entry], tally: _Round) -> bool:
         """Sends one batch and settles what came of it."""
-        commands = [entry.command for entry in batch]
-        request = self._connector.request(commands)
-        if not self._may_send(tally):
-            return False
-        batch = [_marked(entry, tally.now + self._policy.first_look, tally.now) for entry in batch]
-        self._ledger.write(batch, tally.now)
-        self._at("sent")
-        try:
-            response = self._ask(request)
-        except NotSent as error:
-            self._ledger.write([_unmarked(entry) for entry in batch], tally.now)
-            return self._away(str(error), tally)
-        except NoAnswer as error:
-            self._conclude(batch, [Uncertain(command_id=command.id, reason=str(error)) for command in commands], tally)
-            return True
+        with self._limits.slot(tally.now) as wait:
+            if wait:
+                return tally.hold(wait)
+            commands = [entry.command for entry in batch]
+            request = self._connector.request(commands)
+            batch = [_marked(entry, tally.now + self._policy.first_look, tally.now) for entry in batch]
+            self._ledger.write(batch, tally.now)
+            self._at("sent")
+            try:
+                response = self._ask(request)
+            except NotSent as error:
+                self._ledger.write([_unmarked(entry) for entry in batch], tally.now)
+                return self._away(str(error), tally)
+            except NoAnswer as error:
+                self._conclude(batch, uncertain(commands, str(error)), tally)
+                return True
         self._at("answered")
         outcomes = self._connector.outcomes(commands, response)
         self._conclude(batch, outcomes, tally)
@@ -204,15 +210,16 @@ class Worker:
         if request is None:
             self._record([self._blind(entry, tally)], tally)
             return True
-        if not self._may_send(tally):
-            return False
-        try:
-            response = self._ask(request)
-        except NotSent as error:
-            return self._away(str(error), tally)
-        except NoAnswer as error:
-            self._conclude([entry], [Uncertain(command_id=entry.command.id, reason=str(error))], tally)
-            return True
+        with self._limits.slot(tally.now) as wait:
+            if wait:
+                return tally.hold(wait)
+            try:
+                response = self._ask(request)
+            except NotSent as error:
+                return self._away(str(error), tally)
+            except NoAnswer as error:
+                self._conclude([entry], uncertain([entry.command], str(error)), tally)
+                return True
         return self._go_on(entry, response, tally)
 
     def _go_on(self, entry: Entry, response: Response, tally: _Round) -> bool:
@@ -232,17 +239,8 @@ class Worker:
             return self._postponed(entry, RetryLater(command_id=command.id, reason="sent, not answered"), tally)
         return _final(entry, nobody_knows(command))
 
-    def _may_send(self, tally: _Round) -> bool:
-        wait = self._limits.enter(tally.now)
-        if wait:
-            tally.wake(tally.now + wait)
-        return not wait
-
     def _ask(self, request: Request) -> Response:
-        try:
-            response = self._send(request)
-        finally:
-            self._limits.leave()
+        response = self._send(request)
         self._down = 0
         return response
 

@@ -26,7 +26,8 @@ Ref: TypeAlias = str  # "connection:Tab/record id", see ``ref``
 TRAIL = "~"
 """Prefix of the hidden image field that keeps a field's history: ``"~Stage": [[since_ms, value], ...]``."""
 
-MINUTE = 60_000
+SECOND = 1_000
+MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from connectors.answers import holds, parsed, retry, retry_after, text, uncertain, unreadable
 from connectors.auth import OAuth
 from connectors.base import Auth, Capture, Connector, Limits, Request, Response, Send
+from connectors.checks import refusal, rejected
 from connectors.credentials import Credentials
 from connectors.directory import Directory, Refused
 from connectors.fields import field_types
@@ -52,15 +53,11 @@ class SalesforceConnector(Connector):
         self._directory = Directory(metadata)
 
     def refuse(self, command: Command) -> Rejected | None:
-        """Refuses unknown operations, owners that nobody is (D-48), and writes without a target."""
-        if command.operation not in _OPERATIONS:
-            return _rejected(command, "unknown_operation", f"Salesforce knows no operation {command.operation!r}")
-        if command.operation in {"update", "delete", "link"} and not command.record_id:
-            return _rejected(command, "no_record", f"{command.operation} needs a record id")
-        if command.operation == "upsert" and not command.key:
-            return _rejected(command, "no_key", "upsert needs the external id field and its value")
+        """Refuses commands of a wrong shape, and owners that nobody is (D-48)."""
         owner = self._owner(command)
-        return _rejected(command, owner.code, owner.reason) if isinstance(owner, Refused) else None
+        if isinstance(owner, Refused):
+            return rejected(command, owner.code, owner.reason)
+        return refusal(command, _OPERATIONS)
 
     def request(self, commands: Sequence[Command]) -> Request:
         """One call for up to 200 rows, each settled alone (``allOrNone`` false)."""
@@ -194,13 +191,13 @@ class SalesforceConnector(Connector):
         raced = code == "DUPLICATE_VALUE" and command.key and command.operation in {"create", "upsert"}
         if code in _TRY_AGAIN or "UNABLE_TO_LOCK_ROW" in message or raced:
             return RetryLater(command_id=command.id, reason=code)
-        return _rejected(command, code, _reason(code, message, error.get("fields")))
+        return rejected(command, code, _reason(code, message, error.get("fields")))
 
     def _absent(self, command: Command) -> Outcome:
         if command.operation == "delete":
             return self._there(command, {})
         if command.operation in {"update", "link"}:
-            return _rejected(command, "NOT_FOUND", "the record is not there any more")
+            return rejected(command, "NOT_FOUND", "the record is not there any more")
         return RetryLater(command_id=command.id, reason="looked up: not there")
 
     def _there(self, command: Command, row: dict[str, Any]) -> Applied:
@@ -242,7 +239,3 @@ def _reason(code: str, message: str, fields: object) -> str:
     names = [name for name in fields if isinstance(name, str)] if isinstance(fields, list) else []
     told = message if code in _WRITTEN_BY_PEOPLE else code
     return f"{told} ({', '.join(names)})" if names else told
-
-
-def _rejected(command: Command, code: str, reason: str) -> Rejected:
-    return Rejected(command_id=command.id, code=code, reason=reason)

@@ -10,6 +10,7 @@ import msgspec
 from connectors.answers import holds, retry, retry_after, text, unreadable
 from connectors.auth import FORM, VtigerSession
 from connectors.base import Auth, Capture, Connector, Limits, Request, Response, Send
+from connectors.checks import refusal, rejected
 from connectors.credentials import Credentials
 from connectors.directory import Directory, Refused
 from connectors.fields import field_types
@@ -52,15 +53,11 @@ class VtigerConnector(Connector):
         self._zone = ZoneInfo(settings.zone)
 
     def refuse(self, command: Command) -> Rejected | None:
-        """Refuses unknown operations, owners that nobody is (D-48), and writes without a target."""
-        if command.operation not in _OPERATIONS:
-            return _rejected(command, "unknown_operation", f"Vtiger knows no operation {command.operation!r}")
-        if command.operation in {"update", "delete", "link"} and not command.record_id:
-            return _rejected(command, "no_record", f"{command.operation} needs a record id")
-        if command.operation == "upsert" and not command.key:
-            return _rejected(command, "no_key", "upsert needs the key field and its value")
+        """Refuses commands of a wrong shape, and owners that nobody is (D-48)."""
         owner = self._owner(command)
-        return _rejected(command, owner.code, owner.reason) if isinstance(owner, Refused) else None
+        if isinstance(owner, Refused):
+            return rejected(command, owner.code, owner.reason)
+        return refusal(command, _OPERATIONS)
 
     def request(self, commands: Sequence[Command]) -> Request:
         """One call for one record."""
@@ -174,13 +171,13 @@ class VtigerConnector(Connector):
         raced = code == "DUPLICATE" and command.key and command.operation in self.look_first
         if code in _TRY_AGAIN or raced:
             return RetryLater(command_id=command.id, reason=code)
-        return _rejected(command, code, code)
+        return rejected(command, code, code)
 
     def _absent(self, command: Command) -> Outcome:
         if command.operation == "delete":
             return Applied(command_id=command.id, record_id=command.record_id, duplicate=True)
         if command.operation == "update":
-            return _rejected(command, "RECORD_NOT_FOUND", "the record is not there any more")
+            return rejected(command, "RECORD_NOT_FOUND", "the record is not there any more")
         return RetryLater(command_id=command.id, reason="looked up: not there")
 
     def _applied(self, command: Command, row: dict[str, Any], duplicate: bool) -> Applied:
@@ -194,7 +191,3 @@ class VtigerConnector(Connector):
 
 def _tab(command: Command) -> str:
     return command.tab.partition(":")[2]
-
-
-def _rejected(command: Command, code: str, reason: str) -> Rejected:
-    return Rejected(command_id=command.id, code=code, reason=reason)

@@ -6,10 +6,10 @@ from typing import Any
 
 from connectors.answers import text
 from connectors.base import Response
-from connectors.fields import boolean, instant, number, plain
+from connectors.fields import boolean, instant, milliseconds, number, plain
 from schemas.codec import CodecError, from_json
 from schemas.metadata import FieldType
-from schemas.values import Amount, Image, Value, is_empty, parse_instant
+from schemas.values import Amount, Image, Value, is_empty
 
 PATH = "/webservice.php"
 
@@ -46,7 +46,8 @@ def write(value: Value, kind: FieldType, zone: tzinfo) -> str:
     if isinstance(value, list):
         return _SEPARATOR.join(str(item) for item in value)
     if kind == "datetime" and isinstance(value, str):
-        return local_time(parse_instant(value), zone)
+        at = milliseconds(value)
+        return value if at is None else local_time(at, zone)
     return str(value) if not isinstance(value, Amount) else f"{value:f}"
 
 

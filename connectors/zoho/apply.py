@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from connectors.answers import holds, parsed, retry, retry_after, text, uncertain, unreadable
 from connectors.auth import OAuth
 from connectors.base import Auth, Capture, Connector, Limits, Request, Response, Send
+from connectors.checks import refusal, rejected
 from connectors.credentials import Credentials
 from connectors.directory import Directory, Refused
 from connectors.fields import field_types
@@ -42,13 +43,11 @@ class ZohoConnector(Connector):
         self._directory = Directory(metadata)
 
     def refuse(self, command: Command) -> Rejected | None:
-        """Refuses unknown operations, owners that nobody is (D-48), and writes without a target."""
-        if command.operation not in _OPERATIONS:
-            return _rejected(command, "unknown_operation", f"Zoho knows no operation {command.operation!r}")
-        if command.operation in {"update", "delete", "link"} and not command.record_id:
-            return _rejected(command, "no_record", f"{command.operation} needs a record id")
+        """Refuses commands of a wrong shape, and owners that nobody is (D-48)."""
         owner = self._owner(command)
-        return _rejected(command, owner.code, owner.reason) if isinstance(owner, Refused) else None
+        if isinstance(owner, Refused):
+            return rejected(command, owner.code, owner.reason)
+        return refusal(command, _OPERATIONS)
 
     def request(self, commands: Sequence[Command]) -> Request:
         """One call for up to 100 rows."""
@@ -194,17 +193,13 @@ def _json(method: str, path: str, body: object) -> Request:
     return Request(method=method, path=path, body=to_json(body), content_type=JSON)
 
 
-def _rejected(command: Command, code: str, reason: str) -> Rejected:
-    return Rejected(command_id=command.id, code=code, reason=reason)
-
-
 def _failure(command: Command, row: Mapping[str, Any]) -> Outcome:
     code = text(row.get("code"))
     if not code or code in _WHO_KNOWS:
         return Uncertain(command_id=command.id, reason=f"Zoho answered {code or 'without a code'}")
     if code in _TRY_AGAIN:
         return RetryLater(command_id=command.id, reason=code, after=60.0 if code == "RECORD_LOCKED" else 10.0)
-    return _rejected(command, code, f"{text(row.get('message')) or code}{_where(row)}")
+    return rejected(command, code, f"{text(row.get('message')) or code}{_where(row)}")
 
 
 def _where(row: Mapping[str, Any]) -> str:

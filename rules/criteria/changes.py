@@ -14,7 +14,7 @@ from rules.criteria.comparing import EXACT, order
 from rules.criteria.conditions import same_as
 from rules.criteria.names import Context
 from rules.criteria.operands import shift
-from rules.criteria.scope import Scope, Unknown, Verdict
+from rules.criteria.scope import UNKNOWN, Scope, Unknown, Verdict
 from schemas.values import TRAIL, Amount, Value, is_empty, to_number
 
 Same = Callable[[Value, Value], bool]
@@ -137,10 +137,12 @@ def _goal(old: Value, by: Value, sign: int, percent: bool) -> Value:
 
 
 def trail_of(scope: Scope, field: t.Field) -> Sequence[tuple[int, Value]] | None:
-    """The values that a field has had, oldest first; none where they were not kept. No record: no values."""
+    """The values that a field has had, oldest first; none where that is not known. No record: no values."""
     if absent(scope, field.alias):
         return ()
     record: Any = scope.records[field.alias]
+    if record is UNKNOWN:
+        return None
     trail = record.get(TRAIL + field.name)
     return None if trail is None else [(since, value) for since, value in trail]
 

@@ -174,7 +174,7 @@ def _currency(arguments: Sequence[Value], setting: Setting) -> Value:
 def _domain_of(arguments: Sequence[Value], _: Setting) -> Value:
     """The domain of a mail address or web address, without ``www.``."""
     text = fold(_text(arguments[0]))
-    host = re.split(r"[/?#:]", re.sub(r"^[a-z][a-z0-9+.-]*://", "", text).rpartition("@")[2])[0]
+    host = re.split(r"[/?#:>\s]", re.sub(r"^[a-z][a-z0-9+.-]*://", "", text).rpartition("@")[2])[0]
     return host.removeprefix("www.").rstrip(".") or None
 
 

@@ -59,6 +59,11 @@ def _hint(error: UnexpectedInput, source: str, start: int, word: str) -> str:  #
         return _INSTEAD[word]
     if word in _QUOTES:
         return 'Texts stand in straight quotes: "…".'
+    expected = set(getattr(error, "expected", None) or getattr(error, "allowed", None) or ())
+    if expected == {"LPAR"}:
+        return "The condition of related rows stands in brackets: where (…)."
+    if "LSQB" in expected and len(expected) < 5:
+        return 'A list stands in square brackets: ["a", "b"].'
     if word in "\"'" and isinstance(error, UnexpectedCharacters):
         return "The closing quote is missing."
     if word == "(" and re.search(r"\w\s*$", source[:start]):

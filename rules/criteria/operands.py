@@ -136,7 +136,7 @@ def _(node: t.Binary, context: Context) -> Read:
         one, other = left(scope), right(scope)
         if isinstance(one, Unknown) or isinstance(other, Unknown):
             return UNKNOWN
-        return None if is_empty(one) or is_empty(other) else compute(one, other)
+        return None if one is None or other is None else compute(one, other)
 
     return read
 

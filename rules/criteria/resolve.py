@@ -14,6 +14,7 @@ from rules.suggest import did_you_mean
 
 _OWNERS: Final = ("Owner", "OwnerId", "assigned_user_id")
 _CURRENCIES: Final = ("Currency", "CurrencyIsoCode", "currency_id")
+_NOTHING: Final = ("null", "none", "nil")
 _MOST_NODES: Final = 20_000
 _MOST_FORMULAS: Final = 20
 
@@ -94,6 +95,8 @@ def _bare(node: t.Name, place: _Place) -> t.Tree:
         return t.Field(place.own, name, span=node.span)
     if name in context.formulas:
         return _formula(name, place, node.span)
+    if name.lower() in _NOTHING:
+        raise CriteriaError(f"there is no value '{name}'", hint="Write `is empty`.", span=node.span)
     if tab is None:
         return t.Field(place.own, name, span=node.span)
     if name in context.aliases:
@@ -194,7 +197,9 @@ def _formula_tree(name: str, place: _Place) -> t.Tree:
 
 
 def _record(operand: t.Operand, place: _Place) -> t.Field:
-    if isinstance(operand, t.Name) and len(operand.parts) == 1:
+    tab = place.context.aliases[place.own].tab if place.own in place.context.aliases else None
+    is_field = tab is not None and isinstance(operand, t.Name) and operand.parts[0] in tab.fields
+    if isinstance(operand, t.Name) and len(operand.parts) == 1 and not is_field:
         _check_alias(operand.parts[0], place, operand.span)
         return t.Field(operand.parts[0], "id", span=operand.span)
     raise CriteriaError("only a tab exists or not", hint="Of a field say `is not empty`.", span=operand.span)

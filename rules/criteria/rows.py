@@ -1,6 +1,6 @@
 """Numbered rows and a pattern, the other notation of the same tree (D-110)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -90,22 +90,38 @@ def _check_mixed(shape: t.Node, pattern: str) -> None:
 
 
 def _readings(node: t.Or, pattern: str) -> tuple[str, str]:
-    """The two readings of a mixed pattern: ``and`` before ``or``, and from left to right."""
-
-    def text(part: t.Node) -> str:
-        return " ".join(pattern[part.span.start : part.span.end].split())
-
-    by_rank = " or ".join(
-        f"({text(part)})" if isinstance(part, t.And) and len(part.parts) > 1 else text(part) for part in node.parts
-    )
-    sequence, joined = "", ""
+    """Two readings of a mixed pattern: ``and`` before ``or``, and another, from left to right if that differs."""
+    steps: list[tuple[str, str]] = []
     for part in node.parts:
-        steps = part.parts if isinstance(part, t.And) and len(part.parts) > 1 else (part,)
-        for position, step in enumerate(steps):
-            word = "and" if position else "or"
-            sequence = f"({sequence})" if joined not in ("", word) else sequence
-            sequence, joined = (f"{sequence} {word} {text(step)}", word) if sequence else (text(step), "")
-    return f'"{by_rank}"', f'"{sequence}"'
+        several = isinstance(part, t.And) and len(part.parts) > 1
+        for position, step in enumerate(part.parts if several and isinstance(part, t.And) else (part,)):
+            text = " ".join(pattern[step.span.start : step.span.end].split())
+            steps.append(("and" if position else "or", text))
+    by_rank, in_sequence = _grouped(steps, "and", "or"), _in_sequence(steps)
+    other = in_sequence if in_sequence != by_rank else _grouped(steps, "or", "and")
+    return f'"{by_rank}"', f'"{other}"'
+
+
+def _grouped(steps: Sequence[tuple[str, str]], inner: str, outer: str) -> str:
+    """The steps with brackets round those that one word joins."""
+    groups: list[list[str]] = []
+    for word, text in steps:
+        if groups and word == inner:
+            groups[-1].append(text)
+        else:
+            groups.append([text])
+    texts = (f" {inner} ".join(group) for group in groups)
+    bracketed = (f"({text})" if len(group) > 1 else text for text, group in zip(texts, groups, strict=True))
+    return f" {outer} ".join(bracketed)
+
+
+def _in_sequence(steps: Sequence[tuple[str, str]]) -> str:
+    """The steps with brackets as if read from left to right."""
+    sequence, last = steps[0][1], ""
+    for word, text in steps[1:]:
+        start = f"({sequence})" if last not in ("", word) else sequence
+        sequence, last = f"{start} {word} {text}", word
+    return sequence
 
 
 def _filled(shape: Any, rows: Mapping[str, t.Tree]) -> t.Tree:

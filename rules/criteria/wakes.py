@@ -15,7 +15,7 @@ from rules.criteria.closures import Seen, Test, value_of, verdict_of
 from rules.criteria.conditions import bounds_of, same_as
 from rules.criteria.dates import FOREVER, spells
 from rules.criteria.names import Context
-from rules.criteria.scope import UNKNOWN, Mark, RelatedRow, Rows, Scope, Unknown
+from rules.criteria.scope import Mark, RelatedRow, Rows, Scope, Unknown
 from rules.criteria.walking import children, is_condition
 from schemas.metadata import ConnectionMetadata
 from schemas.values import DAY, Image, Ref
@@ -73,7 +73,7 @@ def _(node: t.WasFor, context: Context) -> Wake | None:
 
     def wake(scope: Scope) -> Iterator[int]:
         expected = wanted(scope)
-        if isinstance(expected, Unknown) or scope.records.get(field.alias, UNKNOWN) is UNKNOWN:
+        if isinstance(expected, Unknown):
             return
         since = run_since(trail_of(scope, field) or (), expected, lambda one, other: same(one, other, calendar))
         if since is not None:

@@ -7,7 +7,7 @@ from sandbox.salesforce.errors import no_column
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.sobject import SYSTEM
 from sandbox.store import Store
-from schemas.metadata import Field
+from schemas.metadata import Field, Team, User
 from schemas.values import Value
 
 _USER = (
@@ -48,35 +48,35 @@ class People:
 
 def people(store: Store) -> dict[str, People]:
     """User, Group and GroupMember over a store."""
-    metadata = store.metadata
-
-    def users() -> Iterable[dict[str, Value]]:
-        for user in metadata.users:
-            first, _, last = user.name.rpartition(" ")
-            yield {
-                "Id": user.id,
-                "Name": user.name,
-                "Username": user.email,
-                "FirstName": first or None,
-                "LastName": last,
-                "Email": user.email,
-                "UserType": "Standard",
-                "IsActive": user.active,
-                "ManagerId": user.manager or None,
-            }
-
-    def groups() -> Iterable[dict[str, Value]]:
-        for team in metadata.teams:
-            name = team.name.replace(" ", "_")
-            yield {"Id": team.id, "Name": team.name, "DeveloperName": name, "Type": "Queue", "Email": None}
-
-    def members() -> Iterable[dict[str, Value]]:
-        pairs = [(team.id, member) for team in metadata.teams for member in team.members]
-        for number, (team_id, member) in enumerate(pairs, 1):
-            yield {"Id": make_id("011", number), "GroupId": team_id, "UserOrGroupId": member}
-
+    known = store.metadata
     return {
-        "User": People("User", _USER, users),
-        "Group": People("Group", _GROUP, groups),
-        "GroupMember": People("GroupMember", _MEMBER, members),
+        "User": People("User", _USER, lambda: map(_user, known.users)),
+        "Group": People("Group", _GROUP, lambda: map(_group, known.teams)),
+        "GroupMember": People("GroupMember", _MEMBER, lambda: _members(known.teams)),
     }
+
+
+def _user(user: User) -> dict[str, Value]:
+    first, _, last = user.name.rpartition(" ")
+    return {
+        "Id": user.id,
+        "Name": user.name,
+        "Username": user.email,
+        "FirstName": first or None,
+        "LastName": last,
+        "Email": user.email,
+        "UserType": "Standard",
+        "IsActive": user.active,
+        "ManagerId": user.manager or None,
+    }
+
+
+def _group(team: Team) -> dict[str, Value]:
+    name = team.name.replace(" ", "_")
+    return {"Id": team.id, "Name": team.name, "DeveloperName": name, "Type": "Queue", "Email": None}
+
+
+def _members(teams: Iterable[Team]) -> Iterable[dict[str, Value]]:
+    pairs = [(team.id, member) for team in teams for member in team.members]
+    for number, (team_id, member) in enumerate(pairs, 1):
+        yield {"Id": make_id("011", number), "GroupId": team_id, "UserOrGroupId": member}

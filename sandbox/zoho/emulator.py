@@ -107,7 +107,7 @@ class Zoho:
         page = list_page(chosen, parameters, self._pages, since)
         names = requested_fields(parameters)
         rows = [render_row(chosen, row, names) for row in page.rows]
-        return self._listed("data", rows, page.info, nothing=204 if since is None else 304)
+        return self._listed("data", rows, page.paging, nothing=204 if since is None else 304)
 
     async def get_record(self, module: str, record_id: str) -> Response:
         """``GET /{module}/{id}``: all fields."""
@@ -123,7 +123,7 @@ class Zoho:
         chosen, since = self._module(module), _instant_header(request, "If-Modified-Since")
         page = deleted_page(chosen, dict(request.query_params), since)
         rows = [render_deleted(chosen, row) for row in page.rows]
-        return self._listed("data", rows, page.info, nothing=204 if since is None else 304)
+        return self._listed("data", rows, page.paging, nothing=204 if since is None else 304)
 
     async def insert(self, request: Request, module: str) -> Response:
         """``POST /{module}``."""
@@ -206,8 +206,8 @@ class Zoho:
         elif kind in ("ActiveUsers", "DeactiveUsers"):
             everyone = tuple(user for user in everyone if user.active == (kind == "ActiveUsers"))
         entries = [settings.user_entry(user) for user in everyone]
-        info = {"per_page": 200, "count": len(entries), "page": 1, "more_records": False}
-        return self._listed("users", entries, info, nothing=204)
+        paging = {"per_page": 200, "count": len(entries), "page": 1, "more_records": False}
+        return self._listed("users", entries, paging, nothing=204)
 
     async def organisation(self) -> Response:
         """``GET /org``."""
@@ -246,8 +246,8 @@ class Zoho:
     def _written(self, results: Sequence[Result], success: int) -> Response:
         return self._reply(batch_status(results, success), {"data": results})
 
-    def _listed(self, key: str, rows: Sequence[Any], info: Any, nothing: int) -> Response:
-        return self._reply(200, {key: rows, "info": info}) if rows else self._reply(nothing, None)
+    def _listed(self, key: str, rows: Sequence[Any], paging: Any, nothing: int) -> Response:
+        return self._reply(200, {key: rows, "info": paging}) if rows else self._reply(nothing, None)
 
     def _reply(self, status: int, body: Any) -> Response:
         """An answer; the credits that remain are told once half of them are used (fact sheet 4)."""

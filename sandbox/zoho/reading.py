@@ -25,7 +25,7 @@ class Page(NamedTuple):
     """A page of records as Zoho describes it."""
 
     rows: Sequence[Row]
-    info: dict[str, Any]
+    paging: dict[str, Any]
 
 
 class _Cursor(NamedTuple):
@@ -71,7 +71,7 @@ def list_page(module: Module, parameters: Parameters, tokens: PageTokens, since:
     chosen = rows[offset : offset + per_page]
     more = offset + per_page < len(rows)
     following = tokens.issue(parameters, offset + per_page) if more else None
-    return Page(chosen, _info(len(chosen), offset // per_page + 1, per_page, more, order, following))
+    return Page(chosen, _paging(len(chosen), offset // per_page + 1, per_page, more, order, following))
 
 
 def requested_fields(parameters: Parameters) -> tuple[str, ...]:
@@ -100,13 +100,13 @@ def deleted_page(module: Module, parameters: Parameters, since: int | None) -> P
     page = _number(parameters, "page", 1, 1_000)
     bin_ = [row for row in _changed(module, since) if not row.live and parameters.get("type") != "permanent"]
     rows = bin_[::-1][(page - 1) * per_page : page * per_page]
-    info = {
+    paging = {
         "per_page": per_page,
         "count": len(rows),
         "page": page,
         "more_records": page * per_page < len(bin_),
     }
-    return Page(rows, info)
+    return Page(rows, paging)
 
 
 def render_deleted(module: Module, row: Row) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def _bound(parameters: Parameters) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((key, value) for key, value in parameters.items() if key not in ("page", "page_token")))
 
 
-def _info(count: int, page: int, per_page: int, more: bool, order: Order, token: str | None) -> dict[str, Any]:
+def _paging(count: int, page: int, per_page: int, more: bool, order: Order, token: str | None) -> dict[str, Any]:
     return {
         "call": False,
         "per_page": per_page,

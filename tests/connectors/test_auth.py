@@ -128,6 +128,23 @@ def test_requests_go_to_the_instance_that_the_login_named() -> None:
     assert auth.sign(Request(method="GET", path="/x"), auth.token()).path == "https://mine.example/x"
 
 
+def test_a_token_goes_to_no_other_host() -> None:
+    auth = oauth(Vendor())
+    assert auth.sign(Request(method="GET", path="https://crm.example/next"), "t").headers
+    for path in ("https://crm.example.evil/next", "https://evil.example/", "http://crm.example/"):
+        with pytest.raises(NotSent, match="foreign host"):
+            auth.sign(Request(method="GET", path=path), "t")
+
+
+def test_a_fresh_token_that_is_refused_too_stops_the_connection() -> None:
+    def vendor(request: Request) -> Response:
+        body = {"access_token": "t"} if request.path.endswith(LOGIN) else {"code": "INVALID_TOKEN"}
+        return reply(200 if request.path.endswith(LOGIN) else 401, body)
+
+    with pytest.raises(AuthenticationFailed, match="renew"):
+        authenticated(vendor, oauth(vendor))(Request(method="GET", path="/a"))
+
+
 def vtiger(send: Send) -> VtigerSession:
     told = ConnectionSettings(connection="vtiger", kind="vtiger", url="https://crm.example")
     return VtigerSession(told, Credentials("vtiger", SECRETS), send)

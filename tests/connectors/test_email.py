@@ -88,6 +88,14 @@ def test_no_text_adds_a_header(subject: str, body: str) -> None:
         assert {name.lower() for name in found} <= {*known, "content-transfer-encoding"}
 
 
+@given(address=st.one_of(st.text(max_size=20), st.emails(), st.from_regex(r"[!-~]{1,9}@[!-~]{1,9}", fullmatch=True)))
+def test_an_address_is_refused_or_can_be_sent_to(address: str) -> None:
+    one = mail(to=[address])
+    if MAIL.refuse(one) is None:
+        assert MAIL.request([one]).headers["to"] == address
+        assert address.isascii()
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [

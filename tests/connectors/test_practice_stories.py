@@ -216,9 +216,7 @@ def test_metadata_is_what_the_seed_says(sandbox: Sandbox, desk: Desk) -> None:
     assert {team.name for team in found.teams} >= {team.name for team in seed.teams}
     if desk.kind != "vtiger":  # which does not tell the members of a group
         members = {team.name: set(team.members) for team in found.teams}
-        assert members["Trainers"] == {
-            user.id for user in seed.users if user.email in {"lopez@example.com", "kimura@example.com"}
-        }
+        assert members.items() >= {team.name: set(team.members) for team in seed.teams}.items()
 
 
 def test_a_wrong_key_stops_the_connection_and_shows_nothing(desk: Desk) -> None:

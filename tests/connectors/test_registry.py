@@ -44,26 +44,36 @@ def test_a_misspelled_kind_is_answered_with_the_nearest() -> None:
         kind_of("sap")
 
 
+def waits(limiter: Limiter, now: int) -> int:
+    with limiter.slot(now) as wait:
+        return wait
+
+
 def test_a_bucket_lets_a_burst_through_and_then_a_steady_stream() -> None:
-    limiter = Limiter(Limits(per_minute=60, at_once=100))
-    assert [limiter.enter(0) for _ in range(10)] == [0] * 10
-    assert limiter.enter(0) == 1001
-    assert limiter.enter(1001) == 0
-    assert limiter.enter(1001) > 0
-    assert limiter.enter(500) > 0  # a clock that jumps back gives nothing
+    limiter = Limiter(Limits(per_minute=60, at_once=1))
+    assert [waits(limiter, 0) for _ in range(10)] == [0] * 10
+    assert waits(limiter, 0) == 1001
+    assert waits(limiter, 1001) == 0
+    assert waits(limiter, 1001) > 0
+    assert waits(limiter, 500) > 0  # a clock that jumps back gives nothing
 
 
-def test_slots_are_given_back() -> None:
+def fail(limiter: Limiter) -> None:
+    with limiter.slot(0):
+        assert waits(limiter, 0) > 0
+        raise KeyError
+
+
+def test_slots_are_given_back_even_after_a_failure() -> None:
     limiter = Limiter(Limits(at_once=1))
-    assert limiter.enter(0) == 0
-    assert limiter.enter(0) > 0
-    limiter.leave()
-    assert limiter.enter(0) == 0
+    with pytest.raises(KeyError):
+        fail(limiter)
+    assert waits(limiter, 0) == 0
 
 
 def test_a_pause_holds_everybody() -> None:
     limiter = Limiter(Limits())
     limiter.pause(5000)
     limiter.pause(3000)
-    assert limiter.enter(1000) == 4000
-    assert limiter.enter(5000) == 0
+    assert waits(limiter, 1000) == 4000
+    assert waits(limiter, 5000) == 0

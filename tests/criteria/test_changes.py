@@ -113,14 +113,19 @@ THEN = 'Stage is "Won" then account.Type is "Customer"'
 
 
 def seen(won: bool, customer: bool, now: int) -> World:
-    records = {"deal": {"id": "1", "Stage": "Won" if won else "Open"}, "account": {"Type": "Customer" if customer else ""}}
+    records = {
+        "deal": {"id": "1", "Stage": "Won" if won else "Open"},
+        "account": {"Type": "Customer" if customer else ""},
+    }
     return World(records, now=now)
 
 
 def story(text: str, *steps: tuple[bool, bool, int]) -> list[Verdict]:
     """The verdicts after each step: deal won, account a customer, day."""
     compiled, marks = criteria(text), dict[str, Mark]()
-    return [compiled.verdict(replace(seen(won, customer, NOON + day * DAY), marks=marks)) for won, customer, day in steps]
+    return [
+        compiled.verdict(replace(seen(won, customer, NOON + day * DAY), marks=marks)) for won, customer, day in steps
+    ]
 
 
 def test_two_conditions_come_true_within_a_time() -> None:

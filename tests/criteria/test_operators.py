@@ -5,7 +5,9 @@ import pytest
 from rules.criteria import UNKNOWN, Verdict
 from tests.criteria.world import USERS, Amount, World, deal, verdict
 
-EQUALITY = [
+Case = tuple[str, object, Verdict]
+
+EQUALITY: list[Case] = [
     ('Stage is "Closed Won"', "Closed Won", True),
     ('Stage is "Closed Won"', " closed won ", True),
     ('Stage is "Closed Won"', "Open", False),
@@ -44,7 +46,7 @@ EQUALITY = [
     ('Stage in ["2026-01-31"]', "2026-01-31T01:00:00Z", True),
 ]
 
-TEXT = [
+TEXT: list[Case] = [
     ('Stage contains "won"', "Closed WON!", True),
     ('Stage contains exactly "won"', "Closed WON!", False),
     ('Stage contains "won"', ["won", "late"], True),
@@ -61,7 +63,7 @@ TEXT = [
     ('Stage matches "a"', 5, False),
 ]
 
-ORDER = [
+ORDER: list[Case] = [
     ("Stage > 9", 10, True),
     ("Stage > 9", "10", True),
     ("Stage > 10", Amount("10.01"), True),
@@ -81,7 +83,7 @@ ORDER = [
     ("Stage between 1 and 3", None, False),
 ]
 
-PRESENCE = [
+PRESENCE: list[Case] = [
     ("Stage is empty", None, True),
     ("Stage is empty", "  ", True),
     ("Stage is empty", [], True),
@@ -144,8 +146,10 @@ def test_a_deal_is_owned_by_the_owner_of_its_account_however_the_crm_names_owner
 
 FORMS = [
     'account.Type is "x"', 'account.Type is not "x"', 'account.Type in ["x"]', 'account.Type not in ["x"]',
-    "account.Size > 1", "account.Size between 1 and 2", 'account.Type contains "x"', 'account.Type does not contain "x"',
-    'account.Type matches "x"', "account.Type is not empty", 'account.Tags has none ["x"]', 'account.Tags has any ["x"]',
+    "account.Size > 1", "account.Size between 1 and 2", 'account.Type contains "x"',
+    'account.Type does not contain "x"',
+    'account.Type matches "x"', "account.Type is not empty", 'account.Tags has none ["x"]',
+    'account.Tags has any ["x"]',
     "account.Since is today", "account.Since is not today", "account.Since in the next 7 days",
     "account.Since is this week", 'account.Type was ever "x"', 'account.Type has never been "x"',
     'account.Type has been "x" for 3 days', "account.Owner is active", "account.Owner is not active",

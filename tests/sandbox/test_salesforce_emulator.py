@@ -295,7 +295,7 @@ def test_users_and_queues_are_queried_like_records(salesforce: SalesforceClient)
     queues = salesforce.query("SELECT Id, Name FROM Group WHERE Type = 'Queue' ORDER BY Name")
     members = salesforce.query(f"SELECT UserOrGroupId FROM GroupMember WHERE GroupId = '{SALES_QUEUE}'")
     assert [(one["Id"], one["Name"]) for one in inactive] == [(YAMADA_INACTIVE, "山田 太郎")]
-    assert [one["Name"] for one in queues] == ["Marketing", "Onboarding", "Presales", "Sales", "Trainers"]
+    assert [one["Name"] for one in queues] == ["Marketing", "Onboarding", "Presales", "Sales", "Training"]
     assert SUZUKI in [one["UserOrGroupId"] for one in members]
 
 

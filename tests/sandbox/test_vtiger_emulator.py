@@ -172,7 +172,7 @@ def test_users_and_groups_are_queried_like_records(vtiger: VtigerClient) -> None
     inactive = vtiger.query("select id,last_name,email1 from Users where status = 'Inactive';")["result"]
     groups = vtiger.query("select id,groupname from Groups;")["result"]
     assert inactive == [{"id": "19x7", "last_name": "山田 太郎", "email1": "yamada@example.com"}]
-    assert [one["groupname"] for one in groups] == ["Marketing", "Onboarding", "Presales", "Sales", "Trainers"]
+    assert [one["groupname"] for one in groups] == ["Marketing", "Onboarding", "Presales", "Sales", "Training"]
 
 
 def test_describe_and_listtypes_tell_modules_in_vtigers_words(vtiger: VtigerClient) -> None:

@@ -1,0 +1,43 @@
+"""What no CRM is asked: commands without a target, and names or ids that would change a request's meaning."""
+
+import re
+from collections.abc import Collection
+
+from schemas.commands import Command, Rejected
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+
+
+def refusal(command: Command, operations: Collection[str]) -> Rejected | None:
+    """Why a command for a CRM cannot be sent; none where its shape is right.
+
+    Ids go into paths and lists, names into queries: anything but a plain word there is refused, never escaped.
+    """
+    operation = command.operation
+    if operation not in operations:
+        return rejected(command, "unknown_operation", f"this kind of connection knows no operation {operation!r}")
+    if operation == "upsert" and not command.key:
+        return rejected(command, "no_key", "upsert needs the key field and its value")
+    if operation not in {"create", "upsert"} and not _ID.fullmatch(command.record_id):
+        return rejected(command, "bad_record_id", f"{operation} needs the id of one record")
+    if operation == "link" and not _links(command):
+        return rejected(command, "bad_link", "link needs the fields `relation`, a name, and `to`, a record id")
+    if not all(_NAME.fullmatch(name) for name in _names(command)):
+        return rejected(command, "bad_name", "a tab or field name is not a plain word")
+    return None
+
+
+def rejected(command: Command, code: str, reason: str) -> Rejected:
+    """A refusal of this command."""
+    return Rejected(command_id=command.id, code=code, reason=reason)
+
+
+def _links(command: Command) -> bool:
+    relation, to = command.fields.get("relation"), command.fields.get("to")
+    return bool(_NAME.fullmatch(str(relation)) and _ID.fullmatch(str(to)))
+
+
+def _names(command: Command) -> list[str]:
+    key = [command.key[0]] if command.key else []
+    return [command.tab.partition(":")[2], *command.fields, *key]

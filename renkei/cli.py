@@ -1,0 +1,39 @@
+"""What a person types: every command of ``renkei``, each in a module of its own below ``commands/``."""
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from connectors.credentials import CredentialError
+from connectors.registry import UnknownConnector
+from renkei.commands import check, demo, diagram, explain, init, parked, run, schema, status, test
+from rules.errors import WorkflowError
+from streams.store import StoreError
+
+app = typer.Typer(
+    name="renkei",
+    help="Joins the change events of several CRMs into customer journeys and acts on what they say together.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    demo.demo, init.init, check.check, test.test, run.run, status.status, explain.explain, diagram.diagram,
+    parked.parked, parked.unknown, schema.schema,
+)  # fmt: skip
+for _command in _COMMANDS:
+    app.command()(_command)
+
+_EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector)
+
+
+def main() -> None:
+    """Run the command line; what a person can mend is told in words, without a traceback."""
+    try:
+        app()
+    except _EXPECTED as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,232 @@
+"""The running parts of a project on one machine: captures, the flow, and a worker per connection.
+
+Each part does one synchronous turn at a time; ``runner.py`` gives each a thread, the demo and tests turn them in a row.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from connectors.base import Capture, Connector, NoAnswer, NotSent, Polled
+from connectors.capture import CaptureFailed
+from connectors.echo import EchoBook
+from connectors.ledger import Ledger
+from connectors.worker import Settled, Worker
+from schemas import topics
+from schemas.codec import pack, to_json
+from schemas.commands import Command, Outcome
+from schemas.events import ChangeEvent
+from schemas.messages import Loaded, OutcomeOf
+from schemas.values import HOUR, SECOND
+from streams import wire
+from streams.embedded import Embedded
+from streams.store import NewEntry, Store
+
+ECHO_WINDOW = HOUR
+"""How long after a write its echo is looked for (D-60)."""
+RETRY_AFTER = 5 * SECOND
+
+
+@dataclass(frozen=True)
+class Turned:
+    """What a turn did: whether anything, when the next one is due (milliseconds; none: when woken), what is wrong."""
+
+    busy: bool
+    next_at: int | None = None
+    problem: str = ""
+
+
+Clock: TypeAlias = Callable[[], int]
+"""Milliseconds since the epoch, now."""
+
+
+class Part(Protocol):
+    """Something that takes turns."""
+
+    name: str
+
+    def turn(self, now: int) -> Turned:
+        """Do what there is to do by now."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files."""
+        ...
+
+
+class CapturePart:
+    """Watches the tabs of one connection and appends their changes to the log, position included."""
+
+    def __init__(
+        self,
+        connection: str,
+        captures: Sequence[tuple[str, Capture]],
+        store: Store,
+        interval: int,
+        ledger: Ledger | None = None,
+        connector: Connector | None = None,
+    ) -> None:
+        self.name = f"capture {connection}"
+        self._captures, self._store, self._interval = captures, store, interval
+        self._ledger, self._connector = ledger, connector
+        self._due: dict[str, int] = {}
+        self.captured = 0
+
+    def turn(self, now: int) -> Turned:
+        """Poll every tab that is due."""
+        busy, problem = False, ""
+        for tab, capture in self._captures:
+            if self._due.get(tab, 0) > now:
+                continue
+            try:
+                polled = capture.poll(self._store.note(_position(tab)), now)
+            except (NotSent, NoAnswer, CaptureFailed) as error:
+                self._due[tab] = now + RETRY_AFTER
+                problem = f"{tab.replace(':', '.', 1)}: {error}"
+                continue
+            self._due[tab] = now if polled.more else now + self._interval
+            busy = self._keep(tab, polled, now) or busy
+        return Turned(busy, min(self._due.values(), default=None), problem)
+
+    def ask_now(self) -> None:
+        """Poll at the next turn, whatever the interval says."""
+        self._due.clear()
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    def _keep(self, tab: str, polled: Polled, now: int) -> bool:
+        events = self._stamped(polled.events, now)
+        newly_loaded = polled.loaded and self._store.note(_loaded(tab)) is None
+        entries = [wire.change_entry(event) for event in events]
+        entries += [_bad_line(tab, bad.reason, bad.file, bad.line, now) for bad in polled.bad]
+        if newly_loaded:
+            marker = Loaded(at=now, tab=tab, generation=0, upstream=("capture", 0))
+            entries.append(
+                NewEntry(topics.changes(tab), wire.MARKER, events[-1].seen_at if events else 0, pack(marker))
+            )
+        with self._store.transaction():
+            self._store.append(entries)
+            self._store.set_note(_position(tab), polled.position)
+            if newly_loaded:
+                self._store.set_note(_loaded(tab), b"1")
+        self.captured += len(events)
+        return bool(entries) or polled.more
+
+    def _stamped(self, events: list[ChangeEvent], now: int) -> list[ChangeEvent]:
+        """Our own writes come back with the chain that they belong to (D-60)."""
+        if self._ledger is None or self._connector is None or not events:
+            return events
+        recent = self._ledger.recent(now - ECHO_WINDOW)
+        book = EchoBook.of(recent, self._connector.modified_field, self._connector.settings.user)
+        return [book.stamp(event) for event in events]
+
+
+class FlowPart:
+    """The stages."""
+
+    name = "flow"
+
+    def __init__(self, flow: Embedded, *, history: bool = False) -> None:
+        self.flow, self._history = flow, history
+        self.taken = 0
+
+    def turn(self, now: int) -> Turned:
+        """Take all inputs to rest, and run what is due; with history as the clock, only what history passed."""
+        taken = self.flow.run(None if self._history else now)
+        self.taken += taken
+        return Turned(taken > 0, self.flow.journeys.next_due)
+
+    def close(self) -> None:
+        """Close the store."""
+        self.flow.store.close()
+
+
+class WorkerPart:
+    """Applies the commands of one connection."""
+
+    def __init__(self, connection: str, worker: Worker, store: Store, database: sqlite3.Connection) -> None:
+        self.name = f"worker {connection}"
+        self.worker, self._store, self._database = worker, store, database
+        self.applied = self.rejected = self.unknown = 0
+
+    def turn(self, now: int) -> Turned:
+        """One round of the worker."""
+        turn = self.worker.turn(now)
+        self.applied += turn.applied
+        self.rejected += turn.rejected
+        self.unknown += turn.unknown
+        return Turned(bool(turn.applied + turn.rejected + turn.unknown), turn.idle_until, turn.problem)
+
+    def close(self) -> None:
+        """Close the store and the ledger."""
+        self._store.close()
+        self._database.close()
+
+
+class _Waiting(msgspec.Struct):
+    """How far a connection's commands are settled: all up to ``low``, and those named beyond it."""
+
+    low: int = 0
+    settled: set[int] = msgspec.field(default_factory=set)
+
+
+class LoggedCommands:
+    """The commands of one connection in the embedded log, as a worker takes and settles them."""
+
+    def __init__(self, store: Store, connection: str, clock: Clock) -> None:
+        self._clock = clock
+        self._store, self._topic = store, topics.commands(connection)
+        self._note = f"position.{self._topic}"
+        kept = store.note(self._note)
+        self._waiting = msgspec.json.decode(kept, type=_Waiting) if kept else _Waiting()
+        self._taken: dict[str, int] = {}
+
+    def take(self, limit: int) -> list[Command]:
+        """The oldest commands that are not settled, in order."""
+        waiting = self._waiting
+        entries = self._store.read(self._topic, waiting.low, limit + len(waiting.settled))
+        open_ = list(islice((entry for entry in entries if entry.seq not in waiting.settled), limit))
+        commands = [wire.read_entry(entry) for entry in open_]
+        self._taken = {command.id: entry.seq for command, entry in zip(commands, open_, strict=True)}
+        return commands
+
+    def settle(self, outcomes: Sequence[Settled]) -> None:
+        """Report outcomes to the journeys and move on, together."""
+        waiting = self._waiting
+        waiting.settled |= {self._taken[command.id] for command, _ in outcomes if command.id in self._taken}
+        for seq in sorted(self._taken.values()):
+            if seq not in waiting.settled:
+                break
+            waiting.low = max(waiting.low, seq)
+        waiting.settled = {seq for seq in waiting.settled if seq > waiting.low}
+        with self._store.transaction():
+            now = self._clock()
+            self._store.append([_report(command, outcome, now) for command, outcome in outcomes])
+            self._store.set_note(self._note, msgspec.json.encode(waiting))
+
+
+def _report(command: Command, outcome: Outcome, now: int) -> NewEntry:
+    message = OutcomeOf(at=now, chain=command.chain, fire=command.fire, outcome=outcome)
+    return NewEntry(topics.JOURNEYS, command.journey, message.at, pack(message))
+
+
+def _bad_line(tab: str, reason: str, file: str, line: int, now: int) -> NewEntry:
+    note = {
+        "topic": topics.changes(tab), "file": file, "line": line, "why": reason,
+        "how": "correct the line and load the file again; nothing else of it is lost",
+    }  # fmt: skip
+    return NewEntry(topics.PARKED, "", now, to_json(note))
+
+
+def _position(tab: str) -> str:
+    return f"position.capture.{tab}"
+
+
+def _loaded(tab: str) -> str:
+    return f"loaded.{tab}"

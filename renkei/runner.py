@@ -1,0 +1,102 @@
+"""Running the parts: each in a thread of its own until told to stop, or in a row until all is at rest."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from renkei.parts import CapturePart, Clock, Part, Turned
+from schemas.values import SECOND
+
+LONGEST_WAIT = 1 * SECOND
+"""How long an idle part sleeps at most before it looks again, in milliseconds."""
+
+
+def wall_clock() -> int:
+    """Milliseconds since the epoch, now."""
+    return time.time_ns() // 1_000_000
+
+
+class Runner:
+    """Runs parts in threads. A part that fails stops all, so that nothing runs half."""
+
+    def __init__(self, opening: Mapping[str, Callable[[], Part]], clock: Clock = wall_clock) -> None:
+        self._opening, self._clock = opening, clock
+        self._stop = threading.Event()
+        self._woken = threading.Condition()
+        self.failure: BaseException | None = None
+        self.problems: dict[str, str] = {}
+        self._threads = [
+            threading.Thread(target=self._run, args=(name,), name=f"renkei {name}", daemon=True) for name in opening
+        ]
+
+    def start(self) -> None:
+        """Start all parts."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ask all parts to end after their turn, and wait for them."""
+        self._stop.set()
+        self._wake()
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the parts are asked to end; true if they are."""
+        return self._stop.wait(seconds)
+
+    def _run(self, name: str) -> None:
+        try:
+            part = self._opening[name]()
+            try:
+                while not self._stop.is_set():
+                    self._pause(self._turn(part))
+            finally:
+                part.close()
+        except BaseException as error:
+            self.failure = self.failure or error
+            self._stop.set()
+            self._wake()
+
+    def _turn(self, part: Part) -> Turned:
+        turned = part.turn(self._clock())
+        if turned.problem:
+            self.problems[part.name] = turned.problem
+        else:
+            self.problems.pop(part.name, None)
+        if turned.busy:
+            self._wake()
+        return turned
+
+    def _pause(self, turned: Turned) -> None:
+        if turned.busy or self._stop.is_set():
+            return
+        wait = LONGEST_WAIT if turned.next_at is None else min(LONGEST_WAIT, max(0, turned.next_at - self._clock()))
+        with self._woken:
+            self._woken.wait(wait / 1000)
+
+    def _wake(self) -> None:
+        with self._woken:
+            self._woken.notify_all()
+
+
+def settle(parts: Sequence[Part], clock: Clock, *, most: int = 10_000) -> None:
+    """Turn the parts in a row until none has anything left to do now.
+
+    Raises:
+        RuntimeError: they do not come to rest.
+    """
+    for _ in range(most):
+        busy = [part.turn(clock()).busy for part in parts]
+        if not any(busy) and not _asked_again(parts, clock):
+            return
+    raise RuntimeError("the project does not come to rest")
+
+
+def _asked_again(parts: Sequence[Part], clock: Clock) -> bool:
+    """Poll every capture once more, whatever its interval: what was written last has to come back too."""
+    captures = [part for part in parts if isinstance(part, CapturePart)]
+    for capture in captures:
+        capture.ask_now()
+    busy = [capture.turn(clock()).busy for capture in captures]
+    return any(busy)

@@ -1,0 +1,79 @@
+"""``renkei.yaml``: one typed model of a project's settings, without secrets (style rule 10)."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors.settings import ConnectionSettings
+from rules.calendar_config import CalendarConfig
+from rules.rounds import Limits
+from schemas.metadata import FieldType
+from schemas.values import HOUR
+
+FILE = "renkei.yaml"
+
+
+class Part(BaseModel):
+    """A part of the settings: frozen, strict, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FilePart(Part):
+    """One file of a ``kind: file`` connection: JSON lines of change events, or a CSV of one tab."""
+
+    path: str = Field(description="Relative to the project folder.")
+    tab: str | None = Field(None, description="The tab of a CSV; JSON lines name theirs in each line.")
+    id: str = Field("id", description="The CSV column that holds the record id.")
+    time: str | None = Field(None, description="The CSV column that says when the row was true.")
+    types: dict[str, FieldType] = Field({}, description="Column types; a column not named is text.")
+    rename: dict[str, str] = Field({}, description="Column names and the field names they become.")
+
+
+class ConnectionPart(Part):
+    """One connection by its kind; credentials come from the environment or a 0600 file, never from here."""
+
+    kind: str = Field(description="zoho, salesforce, vtiger, email, webhook, file, or an installed package's kind.")
+    url: str = Field("", description="Where its API lives.")
+    login_url: str = Field("", description="Where tokens are issued; the url itself where empty.")
+    login: Literal["refresh_token", "client_credentials"] = "refresh_token"
+    web_url: str = Field("", description="Where people open its records.")
+    allow_private: bool = Field(False, description="Whether private and loopback addresses may be used.")
+    timeout: float | int = Field(30, description="Seconds to wait for an answer.")
+    user: str = Field("", description="The record id of the user that we log in as.")
+    zone: str = Field("UTC", description="The time zone of a CRM that writes times without one.")
+    sender: str = Field("", description="The sender address of mails.")
+    options: dict[str, str] = {}
+    key_field: str = Field("", description="The field that carries our key on records that we create.")
+    poll: str = Field("30 seconds", description="How often each tab is asked for changes.")
+    files: list[FilePart] = []
+
+    def settings(self, name: str) -> ConnectionSettings:
+        """The connector's view of the connection."""
+        own = {"key_field", "poll", "files"}
+        return ConnectionSettings(connection=name, **self.model_dump(exclude=own))
+
+
+class LimitsPart(Part):
+    """Protective limits."""
+
+    hops: int = Field(10, ge=1, description="CRM writes in one causal chain (D-61).")
+    fires_per_hour: int = Field(20, ge=1, description="Fires of one rule on one record (D-62).")
+    grace_hours: int = Field(24, ge=0, description="How late a timer may run when nothing else is said (D-53).")
+
+    def limits(self) -> Limits:
+        """The engine's view of the limits."""
+        return Limits(hops=self.hops, fires_per_hour=self.fires_per_hour, grace=self.grace_hours * HOUR)
+
+
+class ProjectFile(Part):
+    """The whole file."""
+
+    project: str = Field(pattern=r"^[\w][\w.-]*$")
+    connections: dict[str, ConnectionPart] = {}
+    calendars: dict[str, CalendarConfig] = {}
+    teams: dict[str, list[str]] = Field({}, description="Mail addresses of teams that no CRM tells.")
+    limits: LimitsPart = LimitsPart(hops=10, fires_per_hour=20, grace_hours=24)
+    history: bool = Field(
+        False, description="Whether files are history: their times drive the clock, and nothing waits."
+    )

@@ -1,0 +1,177 @@
+"""Putting a project's parts together: connectors, captures, the flow and the workers, over one state file."""
+
+import fcntl
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from random import Random
+from secrets import randbits
+
+from connectors.base import Capture, Connector, NoAnswer, NotSent, Send
+from connectors.file import JsonLines
+from connectors.ledger import Ledger
+from connectors.limits import Limiter
+from connectors.registry import connect
+from connectors.worker import Worker
+from renkei.folder import Folder, with_metadata
+from renkei.parts import CapturePart, Clock, FlowPart, LoggedCommands, Part, WorkerPart
+from renkei.settings import ConnectionPart
+from renkei.tables import csv_rows
+from rules.book import Book
+from rules.durations import Duration
+from rules.errors import Place, refuse
+from schemas.metadata import ConnectionMetadata
+from streams.embedded import Embedded
+from streams.stage import Stage
+from streams.store import Store, StoreError
+
+FILE = "renkei.db"
+NO_CAPTURE = frozenset({"email", "webhook"})
+
+
+@dataclass(frozen=True)
+class Wired:
+    """A connection ready to be used."""
+
+    name: str
+    part: ConnectionPart
+    connector: Connector
+    send: Send
+
+
+def wire(folder: Folder, name: str) -> Wired:
+    """The connector of a connection with its network; channels know the people of all connections."""
+    part = folder.settings.connections[name]
+    metadata = folder.people(name) if part.kind == "email" else folder.metadata.get(name)
+    connector, send = connect(part.settings(name), folder.credentials(name), metadata)
+    return Wired(name, part, connector, send)
+
+
+def discover(folder: Folder, tabs: Mapping[str, list[str]]) -> Folder:
+    """Ask each CRM for the metadata of its tabs, and remember it.
+
+    Raises:
+        WorkflowError: a CRM could not be asked; what was learned before still counts without asking.
+    """
+    learned: dict[str, ConnectionMetadata] = {}
+    for name, names in tabs.items():
+        wired = wire(folder, name)
+        try:
+            learned[name] = wired.connector.describe(wired.send, names)
+        except (NotSent, NoAnswer) as error:
+            hint = "Check its url and credentials, or work with what is known: --offline"
+            refuse(f"connection '{name}' could not be asked: {error}", hint, Place("renkei.yaml"))
+    return with_metadata(folder, learned)
+
+
+def tabs_of(book: Book) -> dict[str, list[str]]:
+    """Per connection the tabs that the workflows read or write."""
+    found: dict[str, list[str]] = {}
+    for tab in sorted(book.read_fields):
+        connection, _, name = tab.partition(":")
+        found.setdefault(connection, []).append(name)
+    return found
+
+
+@contextmanager
+def locked(state: Path) -> Iterator[Path]:
+    """The state folder for this process alone; the path of its state file.
+
+    Raises:
+        StoreError: the folder cannot be written, or another process works on it.
+    """
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        lock = (state / "lock").open("w")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the state folder {state}: {error.strerror}. Make it writable, or name another: --state DIR"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(
+                f"another renkei is at work on {state}. Stop it first, or name another state folder: --state DIR"
+            ) from None
+        yield state / FILE
+
+
+def open_flow(
+    folder: Folder, book: Book, file: Path | str, tell: Callable[[int, int], None] = lambda done, total: None
+) -> Embedded:
+    """The stages over the state file, newly published workflows joined to what is known."""
+    return Embedded(
+        Store(file),
+        book,
+        limits=folder.settings.limits.limits(),
+        channels=folder.channels(),
+        more_stages=installed_stages(),
+        tell=tell,
+    )
+
+
+def installed_stages() -> list[Callable[[], Stage]]:
+    """The stages of installed packages."""
+    return [point.load() for point in sorted(entry_points(group="renkei.stages"), key=lambda point: point.name)]
+
+
+def capture_part(folder: Folder, book: Book, name: str, file: Path) -> CapturePart | None:
+    """What watches a connection, or none if no workflow reads it."""
+    part = folder.settings.connections[name]
+    tabs = tabs_of(book).get(name, [])
+    interval = Duration.parse(part.poll).elapsed()
+    if part.kind in NO_CAPTURE or not (tabs or part.files):
+        return None
+    if part.kind == "file":
+        return CapturePart(name, _file_captures(folder, name, part), Store(file), interval)
+    wired = wire(folder, name)
+    captures = [(f"{name}:{tab}", wired.connector.capture(tab, wired.send)) for tab in tabs]
+    return CapturePart(name, captures, Store(file), interval, _ledger(file, name)[0], wired.connector)
+
+
+def worker_part(folder: Folder, name: str, file: Path, clock: Clock, *, seed: int | None = None) -> WorkerPart:
+    """What applies the commands of a connection."""
+    wired = wire(folder, name)
+    store = Store(file)
+    ledger, database = _ledger(file, name)
+    chance = Random(randbits(64) if seed is None else seed)  # noqa: S311 - jitter, not secrecy
+    limiter = Limiter(type(wired.connector).limits)
+    worker = Worker(wired.connector, wired.send, ledger, LoggedCommands(store, name, clock), limiter, chance=chance)
+    return WorkerPart(name, worker, store, database)
+
+
+def parts(folder: Folder, book: Book, file: Path, clock: Clock) -> dict[str, Callable[[], Part]]:
+    """How each running part is opened, by name; open each in the thread that turns it."""
+    opening: dict[str, Callable[[], Part]] = {}
+    for name in folder.settings.connections:
+        if folder.settings.connections[name].kind != "file":
+            opening[f"worker {name}"] = lambda name=name: worker_part(folder, name, file, clock)  # type: ignore[misc]
+        if folder.settings.connections[name].kind not in NO_CAPTURE:
+            opening[f"capture {name}"] = lambda name=name: _capture_or_idle(folder, book, name, file)  # type: ignore[misc]
+    opening["flow"] = lambda: FlowPart(open_flow(folder, book, file), history=folder.settings.history)
+    return opening
+
+
+def _capture_or_idle(folder: Folder, book: Book, name: str, file: Path) -> CapturePart:
+    return capture_part(folder, book, name, file) or CapturePart(name, [], Store(file), 60_000)
+
+
+def _file_captures(folder: Folder, name: str, part: ConnectionPart) -> list[tuple[str, Capture]]:
+    captures: list[tuple[str, Capture]] = []
+    for one in part.files:
+        path = folder.path / one.path
+        if not path.is_file():
+            refuse(f"connection '{name}': there is no file {one.path}", "Check `files:`.", Place("renkei.yaml"))
+        capture: Capture = JsonLines(path) if one.tab is None else csv_rows(name, path, one)
+        captures.append((f"{name}:{one.tab or path.name}", capture))
+    return captures
+
+
+def _ledger(file: Path, name: str) -> tuple[Ledger, sqlite3.Connection]:
+    database = sqlite3.connect(file, timeout=30.0)
+    database.execute("PRAGMA synchronous = FULL")
+    return Ledger(database, name), database
