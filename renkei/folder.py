@@ -35,11 +35,13 @@ class Folder:
     settings: ProjectFile
     metadata: Mapping[str, ConnectionMetadata] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    state_folder: Path | None = None
+    """Another place for the state than the project's own."""
 
     @property
     def state(self) -> Path:
         """Where the project keeps what it learns and does."""
-        return self.path / STATE
+        return self.state_folder or self.path / STATE
 
     def credentials(self, connection: str) -> Credentials:
         """The secrets of a connection, from the environment or the credentials file."""

@@ -36,10 +36,14 @@ class Runner:
 
     def stop(self) -> None:
         """Ask all parts to end after their turn, and wait for them."""
-        self._stop.set()
+        self.ask_to_stop()
         self._wake()
         for thread in self._threads:
             thread.join(timeout=10)
+
+    def ask_to_stop(self) -> None:
+        """Ask all parts to end after their turn."""
+        self._stop.set()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the parts are asked to end; true if they are."""
@@ -80,7 +84,9 @@ class Runner:
             self._woken.notify_all()
 
 
-def settle(parts: Sequence[Part], clock: Clock, *, most: int = 10_000) -> None:
+def settle(
+    parts: Sequence[Part], clock: Clock, *, most: int = 1_000_000, tell: Callable[[], None] = lambda: None
+) -> None:
     """Turn the parts in a row until none has anything left to do now.
 
     Raises:
@@ -88,6 +94,7 @@ def settle(parts: Sequence[Part], clock: Clock, *, most: int = 10_000) -> None:
     """
     for _ in range(most):
         busy = [part.turn(clock()).busy for part in parts]
+        tell()
         if not any(busy) and not _asked_again(parts, clock):
             return
     raise RuntimeError("the project does not come to rest")

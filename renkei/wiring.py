@@ -148,7 +148,7 @@ def parts(folder: Folder, book: Book, file: Path, clock: Clock) -> dict[str, Cal
     """How each running part is opened, by name; open each in the thread that turns it."""
     opening: dict[str, Callable[[], Part]] = {}
     for name in folder.settings.connections:
-        if folder.settings.connections[name].kind != "file":
+        if folder.settings.connections[name].kind != "file" and not folder.settings.history:
             opening[f"worker {name}"] = lambda name=name: worker_part(folder, name, file, clock)  # type: ignore[misc]
         if folder.settings.connections[name].kind not in NO_CAPTURE:
             opening[f"capture {name}"] = lambda name=name: _capture_or_idle(folder, book, name, file)  # type: ignore[misc]

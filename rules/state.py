@@ -25,6 +25,8 @@ class Truth(msgspec.Struct, array_like=True):
     """Whether the latest verdict was unknown."""
     done_dues: list[int] = []
     """Date triggers: the planned instants that have fired."""
+    discarded: int = 0
+    """How many fires were given up because the CRMs said otherwise when they were asked again (D-36)."""
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):
@@ -66,6 +68,24 @@ class Timer(msgspec.Struct, array_like=True):
     event: Event | None = None
     ran: bool = False
     outputs: dict[str, dict[str, Any]] = {}
+    """What the steps of the fire that planned it have given so far (D-46)."""
+    of: str = ""
+    """The fire that planned it."""
+
+
+class Sent(msgspec.Struct, frozen=True, array_like=True):
+    """What one command writes: its record (empty for one that is to be created) and the field values."""
+
+    ref: Ref
+    fields: dict[str, Any] = {}
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """One command that did not succeed: refused for good, or of unknown fate."""
+
+    code: str
+    reason: str
+    uncertain: bool = False
 
 
 class Fire(msgspec.Struct, array_like=True):
@@ -85,7 +105,7 @@ class Fire(msgspec.Struct, array_like=True):
     overlay: dict[Ref, dict[str, Any]] = {}
     """Values written by earlier steps of this fire, seen by the later ones (D-40)."""
     state: str = "running"
-    """running, waiting (for a timer), unready (for data), fresh (reading again), attention (a step failed)."""
+    """new, running, waiting (for a timer), unready (for data), fresh (reading again), held, attention (it failed)."""
     scheduled: int = -1
     """The number of the scheduled entry, if a timer started it."""
     fallback: bool = False
@@ -93,6 +113,10 @@ class Fire(msgspec.Struct, array_like=True):
     """Raised by an operator's retry, so that its commands are new ones."""
     reads: dict[str, Ref] = {}
     """The records being read again, by command id (D-36)."""
+    sent: dict[str, Sent] = {}
+    """What the commands that are out will have written, by command id (D-40)."""
+    failures: list[Failure] = []
+    """What went wrong with commands of the present step while others of it are still out."""
 
 
 class JourneyRules(msgspec.Struct, array_like=True):
@@ -105,7 +129,6 @@ class JourneyRules(msgspec.Struct, array_like=True):
     marks: dict[str, dict[str, Mark]] = {}
     written: dict[str, list[tuple[int, Any]]] = {}
     """Per ``ref/field`` the last values that our own writes gave it, for the breaker (D-62)."""
-    ended: bool = False
 
     def truth(self, rule: str, anchor: Ref) -> Truth:
         """The truth of a rule on an anchor; a blank one if nothing is known yet."""

@@ -1,0 +1,104 @@
+"""``renkei run``: watch, decide and act, until stopped."""
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from renkei.folder import Folder, read_folder
+from renkei.parts import CapturePart, FlowPart, Part, WorkerPart
+from renkei.runner import Runner, settle, wall_clock
+from renkei.wiring import discover, locked, parts, tabs_of
+from rules.book import Book
+from schemas.codec import to_json
+from schemas.topics import PARKED
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(help="The project folder.")] = Path(),
+    once: Annotated[bool, typer.Option("--once", help="Run to rest, then end.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use the metadata that was learned before.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+) -> None:
+    """Run a project on this machine: watch its connections, decide, and act."""
+    project = read_folder(folder)
+    if not offline:
+        asked = {name: tabs for name, tabs in tabs_of(project.compile().book).items() if _is_crm(project, name)}
+        project = discover(project, asked) if asked else project
+    edition = project.compile()
+    edition.problems.refuse()
+    with locked(project.state) as file:
+        if once or project.settings.history:
+            counts = run_to_rest(project, edition.book, file, quiet=as_json)
+            _tell(counts, folder, as_json)
+        else:
+            _run_on(project, edition.book, file)
+
+
+def run_to_rest(folder: Folder, book: Book, file: Path, *, quiet: bool = False) -> dict[str, int]:
+    """Turn everything until nothing is left to do now; what was done, by name."""
+    opened: list[Part] = []
+    try:
+        for make in parts(folder, book, file, wall_clock).values():
+            opened.append(make())  # noqa: PERF401 - those opened are closed, whatever happens
+        with Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,} changes"),
+            console=Console(stderr=True), transient=True, disable=quiet,
+        ) as progress:  # fmt: skip
+            task = progress.add_task(f"running {folder.settings.project}", total=None)
+            flow = next(part for part in opened if isinstance(part, FlowPart))
+            settle(opened, wall_clock, tell=lambda: progress.update(task, completed=flow.taken))
+        return counts_of(opened)
+    finally:
+        for part in opened:
+            part.close()
+
+
+def counts_of(opened: list[Part]) -> dict[str, int]:
+    """What the parts have done, as numbers for people and scripts."""
+    flow = next(part for part in opened if isinstance(part, FlowPart)).flow
+    workers = [part for part in opened if isinstance(part, WorkerPart)]
+    topics = flow.store.topics("commands.")
+    return {
+        "changes": sum(part.captured for part in opened if isinstance(part, CapturePart)),
+        "commands": sum(flow.store.count(topic) for topic in topics),
+        "applied": sum(part.applied for part in workers),
+        "rejected": sum(part.rejected for part in workers),
+        "parked": flow.store.count(PARKED),
+        "unknown": sum(part.unknown for part in workers),
+        "journeys": sum(1 for key in flow.journeys.states.names() if key != ""),
+    }
+
+
+def _run_on(folder: Folder, book: Book, file: Path) -> None:
+    runner = Runner(parts(folder, book, file, wall_clock))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: runner.ask_to_stop())
+    rules = sum(1 for _ in book.all_rules())
+    typer.echo(f"{folder.settings.project}: {rules} rules are live. Stop with Ctrl-C; look with: renkei status")
+    runner.start()
+    told: dict[str, str] = {}
+    while not runner.wait(1.0):
+        for name, problem in sorted(runner.problems.items()):
+            if told.get(name) != problem:
+                typer.echo(f"{name}: {problem}", err=True)
+        told = dict(runner.problems)
+    runner.stop()
+    if runner.failure is not None:
+        raise runner.failure
+
+
+def _tell(counts: dict[str, int], folder: Path, as_json: bool) -> None:
+    if as_json:
+        typer.echo(to_json(counts).decode())
+        return
+    typer.echo(", ".join(f"{value:,} {name}" for name, value in counts.items()))
+    typer.echo(f"Next: renkei status {folder}")
+
+
+def _is_crm(folder: Folder, name: str) -> bool:
+    part = folder.settings.connections.get(name)
+    return part is not None and part.kind not in ("file", "email", "webhook")

@@ -1,0 +1,103 @@
+"""What becomes of a step once its commands are back: outputs, own writes, and the failing-step policy (D-40 to D-48)."""
+
+from rules import timing
+from rules.book import Rule, Step
+from rules.rounds import Round
+from rules.state import Failure, Fire
+from schemas.commands import Applied, Outcome, Rejected, RetryLater, Uncertain
+from schemas.decisions import DecisionKind
+
+_UNFINISHED = ("discarded", "cancelled", "alarm")
+
+
+def note(round_: Round, rule: Rule, fire: Fire, step: Step, outcome: Outcome) -> None:
+    """Take one outcome in; a failure waits until the other commands of the step are back."""
+    sent = fire.sent.pop(outcome.command_id, None)
+    match outcome:
+        case Applied():
+            written = sent.fields if sent is not None else {}
+            if sent is not None and sent.ref:
+                fire.overlay[sent.ref] = {**fire.overlay.get(sent.ref, {}), **written, **outcome.fields}
+            give_outputs(
+                round_, fire, step, {**written, **outcome.fields, "id": outcome.record_id, "url": outcome.url}
+            )
+            detail = {"command": outcome.command_id, "record": outcome.record_id}
+            reason = "found there already" if outcome.duplicate else "applied"
+            round_.decide(
+                "step", rule, fire.anchor, fire=fire.id, step=step.path, chain=fire.chain, reason=reason, detail=detail
+            )
+        case Rejected():
+            fire.failures.append(Failure(outcome.code, f"{outcome.code}: {outcome.reason}"))
+        case Uncertain():
+            fire.failures.append(Failure("unknown", outcome.reason, uncertain=True))
+        case RetryLater():
+            raise TypeError("a postponed command is not an outcome for the journey: its connector tries it again")
+
+
+def conclude(round_: Round, rule: Rule, fire: Fire, step: Step) -> None:
+    """All commands of the step are back: it is done, or what failed decides how the fire goes on (D-47)."""
+    failures, fire.failures = fire.failures, []
+    refused = [one for one in failures if not one.uncertain]
+    if refused:
+        refuse(round_, rule, fire, step, refused[0])
+    elif failures:
+        _doubt(round_, rule, fire, step, failures[0])
+    else:
+        pass_step(fire)
+
+
+def refuse(round_: Round, rule: Rule, fire: Fire, step: Step, failure: Failure) -> None:
+    """The failing-step policy: fallback owner, continue, branch, or stop and ask for attention (D-47, D-48)."""
+    if failure.code.startswith("owner") and getattr(step.action, "fallback", None) and not fire.fallback:
+        fire.fallback = True
+        return
+    if step.action.on_error == "stop":
+        ask_for_attention(round_, rule, fire, failure.reason)
+        return
+    round_.decide(
+        "failed", rule, fire.anchor, fire=fire.id, step=step.path, reason=failure.reason, chain=fire.chain
+    )
+    row = fire.todo[0][1]
+    pass_step(fire)
+    fire.todo[:0] = [(inner, row) for inner in step.blocks.get("on_error", ())]
+
+
+def _doubt(round_: Round, rule: Rule, fire: Fire, step: Step, failure: Failure) -> None:
+    """An effect of unknown fate is skipped where the author says so, else somebody has to look (D-42)."""
+    if getattr(step.action, "on_unknown", "ask") != "skip":
+        ask_for_attention(round_, rule, fire, f"unknown whether it happened: {failure.reason}")
+        return
+    round_.decide(
+        "step", rule, fire.anchor, fire=fire.id, step=step.path, chain=fire.chain,
+        reason="unknown: the answer was lost, not repeated",
+    )  # fmt: skip
+    pass_step(fire)
+
+
+def pass_step(fire: Fire) -> None:
+    """The present step is over."""
+    fire.todo.pop(0)
+    fire.fallback = False
+
+
+def give_outputs(round_: Round, fire: Fire, step: Step, outputs: dict[str, object]) -> None:
+    """Later steps and the timers that the fire has planned can use what a step gave (D-46)."""
+    fire.outputs[step.name] = outputs
+    for timer in round_.memory.timers.values():
+        if timer.of == fire.id:
+            timer.outputs = {**timer.outputs, step.name: outputs}
+
+
+def ask_for_attention(round_: Round, rule: Rule, fire: Fire, reason: str) -> None:
+    """The fire stops until an operator says how to go on."""
+    fire.state = "attention"
+    step = fire.todo[0][0] if fire.todo else ""
+    round_.decide("failed", rule, fire.anchor, fire=fire.id, step=step, reason=reason, chain=fire.chain)
+
+
+def end(round_: Round, fire: Fire, rule: Rule | None, kind: DecisionKind, reason: str = "") -> None:
+    """The fire is over; one that did not run to its end takes its timers along."""
+    round_.memory.fires.pop(fire.id, None)
+    round_.decide(kind, rule, fire.anchor, fire=fire.id, reason=reason, chain=fire.chain)
+    if kind in _UNFINISHED:
+        timing.cancel_of(round_, fire.id, reason)
