@@ -111,13 +111,15 @@ class BadLine(msgspec.Struct, frozen=True):
 class Polled(msgspec.Struct, frozen=True, kw_only=True):
     """What one poll found. ``position`` is opaque and goes into the next poll, once the events are durable.
 
-    ``more``: poll again at once. ``loaded``: the first load is complete; it turns true once and stays so.
+    ``more``: poll again at once. ``loaded``: the first load is complete; it turns true once and stays so. ``loads``:
+    how many of the events belong to the first load, where others follow it on the same page; none for all.
     """
 
     events: list[ChangeEvent]
     position: bytes
     more: bool = False
     loaded: bool = True
+    loads: int | None = None
     bad: list[BadLine] = []
 
 
@@ -141,6 +143,10 @@ class Connector(ABC):
     """The most commands of one operation in one request; 1 where it is not named."""
     look_first: ClassVar[frozenset[str]] = frozenset()
     """Operations with a key whose effect is looked up before the first try, for CRMs without upsert."""
+    never_blind: ClassVar[frozenset[str]] = frozenset()
+    """Operations that are not repeated while their fate is unknown, whatever the command's ``on_unknown`` says."""
+    task_tab: ClassVar[str] = ""
+    """The tab in which the operation ``task`` creates records: describe it, so that its key field is known."""
     repeatable: ClassVar[frozenset[str]] = frozenset()
     """Operations that may be sent twice and still have one effect, so that no lookup is needed."""
     modified_field: ClassVar[str] = ""
@@ -149,6 +155,10 @@ class Connector(ABC):
     def __init__(self, settings: ConnectionSettings, metadata: ConnectionMetadata) -> None:
         self.settings = settings
         self.metadata = metadata
+
+    def most(self, command: Command) -> int:
+        """The most commands like this one that one request can carry. Pure."""
+        return self.batch.get(command.operation, 1)
 
     @abstractmethod
     def request(self, commands: Sequence[Command]) -> Request:
@@ -167,9 +177,7 @@ class Connector(ABC):
         return None
 
     def found(self, command: Command, response: Response) -> Outcome | Command:
-        """What a lookup says: there (Applied), proven not there (RetryLater), Uncertain, or what to
-        send now.
-        """
+        """What a lookup says: there (Applied), proven not there (RetryLater), Uncertain, or what to send now."""
         return Uncertain(command_id=command.id, reason="this connector cannot look effects up")
 
     def authentication(self, credentials: Credentials, send: Send) -> Auth:

@@ -1,7 +1,6 @@
 """Polling a tab by modified time: overlap, paging, deletions, and dropping what was told already (D-03).
 
-A vendor supplies a ``Reader``; what the poll finds becomes change events whose source position rises per
-record.
+A vendor supplies a ``Reader``; what the poll finds becomes change events whose source position rises per record.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,9 +30,7 @@ class CaptureFailed(Exception):  # noqa: N818
 
 
 class Row(NamedTuple):
-    """One record read; ``modified`` and ``created`` in milliseconds. A row may itself tell that it
-    was deleted.
-    """
+    """One record read; ``modified`` and ``created`` in milliseconds. A row may itself tell that it was deleted."""
 
     id: str
     image: Image
@@ -69,22 +66,16 @@ class Reader(Protocol):
     """How one vendor's tab is read. All three raise NotSent, NoAnswer or CaptureFailed."""
 
     overlap: int
-    """Milliseconds that a change may become visible late: each round starts this much before the last
-    change.
-    """
+    """Milliseconds that a change may become visible late: each round starts this much before the last change."""
     sweep_every: int
-    """Milliseconds between full readings of all ids, to find deletions; 0 where the vendor tells
-    deletions.
-    """
+    """Milliseconds between full readings of all ids, to find deletions; 0 where the vendor tells deletions."""
 
     def rows(self, after: Mark, loading: bool) -> Page:
         """One page of rows after a mark."""
         ...
 
     def gone(self, since: int, now: int) -> Iterable[Gone]:
-        """Deletions since a time; told again where they were told before. Nothing where ``rows``
-        tells them.
-        """
+        """Deletions since a time; told again where they were told before. Nothing where ``rows`` tells them."""
         ...
 
     def ids(self) -> set[str]:
@@ -210,8 +201,7 @@ class PollingCapture:
 def _operation(at: _Position, row: Row, before: _Seen | None) -> Operation:
     if before and before.digest == _GONE:
         return "undelete"
-    # Whatever was told of the overlap is remembered, so an unknown record that was born inside it is new
-    # to us.
+    # Whatever was told of the overlap is remembered, so an unknown record that was born inside it is new to us.
     born = before is None and row.created >= at.floor
     return "create" if born or not at.loaded else "update"
 

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Collection
 
+from connectors.tasks import TASK, task_of
 from schemas.commands import Command, Rejected
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+_NEW = frozenset({"create", "upsert", TASK})
 
 
 def refusal(command: Command, operations: Collection[str]) -> Rejected | None:
@@ -19,13 +21,11 @@ def refusal(command: Command, operations: Collection[str]) -> Rejected | None:
         return rejected(command, "unknown_operation", f"this kind of connection knows no operation {operation!r}")
     if operation == "upsert" and not command.key:
         return rejected(command, "no_key", "upsert needs the key field and its value")
-    if operation not in {"create", "upsert"} and not _ID.fullmatch(command.record_id):
+    if operation not in _NEW and not _ID.fullmatch(command.record_id):
         return rejected(command, "bad_record_id", f"{operation} needs the id of one record")
-    if operation == "link" and not _links(command):
-        return rejected(command, "bad_link", "link needs the fields `relation`, a name, and `to`, a record id")
     if not all(_NAME.fullmatch(name) for name in _names(command)):
         return rejected(command, "bad_name", "a tab or field name is not a plain word")
-    return None
+    return _link_refusal(command) if operation == "link" else _task_refusal(command) if operation == TASK else None
 
 
 def rejected(command: Command, code: str, reason: str) -> Rejected:
@@ -33,9 +33,20 @@ def rejected(command: Command, code: str, reason: str) -> Rejected:
     return Rejected(command_id=command.id, code=code, reason=reason)
 
 
-def _links(command: Command) -> bool:
+def _link_refusal(command: Command) -> Rejected | None:
     relation, to = command.fields.get("relation"), command.fields.get("to")
-    return bool(_NAME.fullmatch(str(relation)) and _ID.fullmatch(str(to)))
+    if _NAME.fullmatch(str(relation)) and _ID.fullmatch(str(to)):
+        return None
+    return rejected(command, "bad_link", "link needs the fields `relation`, a name, and `to`, a record id")
+
+
+def _task_refusal(command: Command) -> Rejected | None:
+    task = task_of(command)
+    if not task.subject.strip():
+        return rejected(command, "no_subject", "task needs the field `subject`")
+    if task.connection != command.connection or not (_NAME.fullmatch(task.tab) and _ID.fullmatch(task.record_id)):
+        return rejected(command, "bad_about", "task needs in the field `about` a record of its own connection")
+    return None
 
 
 def _names(command: Command) -> list[str]:

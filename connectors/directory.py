@@ -1,4 +1,4 @@
-"""Who owns a record or receives a mail: ``user:…``, ``team:…``, ``queue:…`` looked up in the metadata."""
+"""Who owns a record or receives a mail: ``user:…``, ``manager:…``, ``team:…``, ``queue:…`` found in the metadata."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -10,6 +10,7 @@ from schemas.metadata import ConnectionMetadata, Team, User
 from schemas.values import fold
 
 Named = TypeVar("Named", User, Team)
+_KINDS = ("user:", "manager:", "team:", "queue:")
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -29,19 +30,20 @@ class Directory:
         self._team_names = _index([(team.id, "", team.name, team) for team in metadata.teams])
 
     def owner(self, owner: str) -> User | Team | Refused:
-        """The user or team that ``user:ann@x.example``, ``team:Sales`` or ``queue:Tier 2`` means."""
+        """Whom ``user:ann@x.example``, ``manager:ann@x.example``, ``team:Sales`` or ``queue:Tier 2`` means."""
         kind, _, name = owner.partition(":")
         if kind == "user":
-            return self._user(name)
+            return self._active(self._user_names.get(fold(name)) or self._unknown(owner))
+        if kind == "manager":
+            return self._manager(owner, name)
         if kind in {"team", "queue"}:
             return self._team_names.get(fold(name)) or self._unknown(owner)
-        return Refused("owner_unknown", f"owner {kind!r}: write user:…, team:… or queue:…")
+        return Refused("owner_unknown", f"owner {kind!r}: write user:…, manager:…, team:… or queue:…")
 
     def member(self, owner: str, seed: str) -> User | Refused:
         """The user that ``owner`` means; of a team one active member, the same for the same seed.
 
-        For CRMs whose records belong to users only: the seed (a command id) spreads work, and repeats on
-        replay.
+        For CRMs whose records belong to users only: the seed (a command id) spreads work, and repeats on replay.
         """
         found = self.owner(owner)
         if not isinstance(found, Team):
@@ -57,23 +59,33 @@ class Directory:
         return [user for user in users if user and user.active]
 
     def addresses(self, recipient: str) -> tuple[str, ...] | Refused:
-        """The mail addresses of a user or of a team's active members; a plain address is itself."""
-        if not recipient.startswith(("user:", "team:", "queue:")):
+        """The mail addresses of a user or of a team's active members; a plain address is itself.
+
+        What is neither an address nor says its kind is a user: the value of an owner field is a user's id.
+        """
+        if not recipient.startswith(_KINDS) and "@" in recipient:
             return (recipient,)
-        found = self.owner(recipient)
+        found = self.owner(recipient if recipient.startswith(_KINDS) else f"user:{recipient}")
         if isinstance(found, Refused):
             return Refused(found.code.replace("owner", "recipient"), found.reason)
         people = [found] if isinstance(found, User) else self.members(found)
         addresses = tuple(dict.fromkeys(user.email for user in people if user.email))
         return addresses or Refused("recipient_unknown", f"{recipient!r} has nobody with a mail address")
 
-    def _user(self, name: str) -> User | Refused:
+    def _manager(self, owner: str, name: str) -> User | Refused:
+        """The manager of a user, who need not be active: somebody has to answer for those who left."""
         user = self._user_names.get(fold(name))
         if user is None:
-            return self._unknown(f"user:{name}")
-        if not user.active:
-            return Refused("owner_inactive", f"user {user.id} of connection {self._connection!r} is inactive")
-        return user
+            return self._unknown(owner)
+        manager = self._users.get(user.manager)
+        if manager is None:
+            return Refused("owner_unknown", f"connection {self._connection!r} knows no manager of user {user.id}")
+        return self._active(manager)
+
+    def _active(self, user: User | Refused) -> User | Refused:
+        if isinstance(user, Refused) or user.active:
+            return user
+        return Refused("owner_inactive", f"user {user.id} of connection {self._connection!r} is inactive")
 
     def _unknown(self, owner: str) -> Refused:
         return Refused("owner_unknown", f"connection {self._connection!r} knows no {owner!r}")

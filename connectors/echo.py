@@ -1,6 +1,4 @@
-"""Recognising our own writes when they come back as change events (D-60), without swallowing a
-person's edit (D-64).
-"""
+"""Recognising our own writes when they come back as change events (D-60), without swallowing a person's edit (D-64)."""
 
 from collections.abc import Iterable
 
@@ -8,9 +6,11 @@ import msgspec
 
 from connectors.answers import holds
 from connectors.ledger import Entry
+from connectors.reading import READ
+from connectors.tasks import TASK
 from schemas.commands import Applied, Command
 from schemas.events import Chain, ChangeEvent
-from schemas.values import Ref, Value, parse_instant, ref
+from schemas.values import Image, Ref, Value, parse_instant, ref
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,16 +39,21 @@ class EchoBook:
         return cls((write for entry in entries if (write := written(entry, modified_field))), user)
 
     def stamp(self, event: ChangeEvent) -> ChangeEvent:
-        """The event with the chain of the write that it echoes, one hop further; unchanged if it is
-        no echo.
+        """The event with the chain of the write that it echoes; unchanged if it is no echo.
+
+        The chain of a command is already that of its echo: whoever planned it counted the hop.
         """
         if event.origin or event.load:
             return event
-        for write in reversed(self._writes.get(event.ref, [])):
+        for write in reversed(self._writes_of(event)):
             if self._echoes(event, write):
-                chain = msgspec.structs.replace(write.chain, hop=write.chain.hop + 1)
-                return msgspec.structs.replace(event, origin=chain)
+                return msgspec.structs.replace(event, origin=write.chain)
         return event
+
+    def _writes_of(self, event: ChangeEvent) -> list[Written]:
+        # A task's command does not name the tab in which the CRM keeps tasks; record ids are unique across tabs.
+        task = ref(f"{event.tab.partition(':')[0]}:{TASK}", event.record_id)
+        return [*self._writes.get(event.ref, []), *self._writes.get(task, [])]
 
     def _echoes(self, event: ChangeEvent, write: Written) -> bool:
         if event.op == "delete":
@@ -56,24 +61,27 @@ class EchoBook:
         if write.operation == "delete" or event.after is None:
             return False
         if event.op == "create":
-            by_key = write.key is not None and event.after.get(write.key[0]) == write.key[1]
-            return write.operation != "update" and by_key and self._ours(event, write)
+            return write.operation != "update" and _made(event.after, write) and self._ours(event, write)
         return holds(event.after, write.fields) and self._ours(event, write)
 
     def _ours(self, event: ChangeEvent, write: Written) -> bool:
-        """By who changed it, or by the very time that our write was answered with; without either, by
-        content alone.
-        """
+        """By who changed it, or by the very time that our write was answered with; without either, by content alone."""
         if not self._user and write.modified is None:
             return event.op == "create"
         by_user = bool(self._user) and event.actor == self._user
         return by_user or (write.modified is not None and write.modified == event.committed_at)
 
 
+def _made(image: Image, write: Written) -> bool:
+    return write.operation == TASK or (write.key is not None and image.get(write.key[0]) == write.key[1])
+
+
 def written(entry: Entry, modified_field: str) -> Written | None:
     """What a ledger entry wrote; none where nothing was, or where it belongs to no chain."""
     command, outcome = entry.command, entry.outcome
-    if not isinstance(outcome, Applied) or command.chain is None or not outcome.record_id:
+    if command.operation == READ or command.chain is None:
+        return None
+    if not isinstance(outcome, Applied) or not outcome.record_id:
         return None
     told = outcome.fields.get(modified_field)
     return Written(

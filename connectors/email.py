@@ -1,6 +1,4 @@
-"""Commands as mails, by SMTP: one mail per command, its Message-ID derived from the command id (D-94,
-D-95).
-"""
+"""Commands as mails, by SMTP: one mail per command, its Message-ID derived from the command id (D-94, D-95)."""
 
 import re
 import smtplib
@@ -28,10 +26,11 @@ _BREAKS = re.compile(r"[\r\n\0\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
 class EmailConnector(Connector):
-    """Mails with ``to`` (addresses, ``user:…``, ``team:…``), ``subject``, ``body``, ``html``, ``reply_to``.
+    """Mails with the fields ``to``, ``subject``, ``body``, ``html`` and ``reply_to``.
 
-    The connection's url is ``smtp://host:port`` or ``smtps://host:port``; its ``sender`` is who the
-    mails are from.
+    ``to`` lists addresses, ``user:…``, ``manager:…``, ``team:…``. ``body`` is plain text and ``html`` the same as HTML;
+    without it, or where it is false, the mail is plain; where it is true, the body itself is HTML. The connection's url
+    is ``smtp://host:port`` or ``smtps://host:port``; its ``sender`` is who the mails are from.
     """
 
     kind = "email"
@@ -95,9 +94,10 @@ class EmailConnector(Connector):
         domain = parseaddr(self.settings.sender)[1].rpartition("@")[2]
         mail["Message-ID"] = f"<{command.id}@{domain}>"
         mail["Auto-Submitted"] = "auto-generated"
-        mail.set_content(str(command.fields.get("body", "")))
-        if command.fields.get("html"):
-            mail.add_alternative(str(command.fields["html"]), subtype="html")
+        html = command.fields.get("html")
+        mail.set_content(str(command.fields.get("body", "")), subtype="html" if html is True else "plain")
+        if isinstance(html, str) and html.strip():
+            mail.add_alternative(html, subtype="html")
         return mail.as_bytes()
 
 

@@ -31,9 +31,7 @@ _READ = "SELECT state, attempts, lookups, next_at, sent_at, updated_at, command,
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One command's row. ``next_at``: not before this time; ``lookups``: how often its effect was
-    asked about.
-    """
+    """One command's row. ``next_at``: not before this time; ``lookups``: how often its effect was asked about."""
 
     command: Command
     state: State
@@ -86,9 +84,7 @@ class Ledger:
         return self._select(where, [self._connection, since])
 
     def again(self, command_id: str, now: int) -> bool:
-        """Lets an unknown command be sent once more, on an operator's word; false where there is no
-        such one.
-        """
+        """Lets an unknown command be sent once more, on an operator's word; false where there is no such one."""
         entry = self.entries([command_id]).get(command_id)
         if entry is None or entry.state != "unknown":
             return False

@@ -39,8 +39,7 @@ class _PublicHttps(HTTPSConnection):
 
 
 def _checked(connection: HTTPConnection, socket: Any) -> Any:
-    # The dialled address counts: a name may lead elsewhere at every look (DNS rebinding). No byte was
-    # sent yet.
+    # The dialled address counts: a name may lead elsewhere at every look (DNS rebinding). No byte was sent yet.
     if is_public(socket.getpeername()[0]):
         return socket
     socket.close()
@@ -128,8 +127,7 @@ class Transport:
         return Response(status=answer.status_code, headers=headers, body=bytes(body))
 
     def _failure(self, error: requests.RequestException) -> NotSent | NoAnswer:
-        # Only the kind is told: urllib3's texts carry the url, whose parameters may hold a session or a
-        # value.
+        # Only the kind is told: urllib3's texts carry the url, whose parameters may hold a session or a value.
         kind = type(_cause(error)).__name__
         if _before_sending(error):
             return NotSent(f"{self._where()} could not be reached ({kind})")

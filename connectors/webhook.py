@@ -18,11 +18,9 @@ from schemas.values import format_instant
 
 
 class WebhookConnector(Connector):
-    """POSTs ``{type, timestamp, data}`` as JSON; the receiver drops repetitions by ``webhook-id``, the
-    command id.
+    """POSTs ``{type, timestamp, data}`` as JSON; the receiver drops repetitions by ``webhook-id``, the command id.
 
-    ``fields["url"]`` names another address than the connection's; ``fields["payload"]`` is sent instead
-    of the fields.
+    ``fields["url"]`` names another address than the connection's; ``fields["body"]`` is sent instead of the fields.
     """
 
     kind = "webhook"
@@ -34,7 +32,7 @@ class WebhookConnector(Connector):
         body = {
             "type": f"{command.workflow}.{command.rule}".strip(".") or command.operation,
             "timestamp": format_instant(command.planned_at),
-            "data": rest.get("payload", rest),
+            "data": rest.get("body", rest),
         }
         where = str(command.fields.get("url", ""))
         headers = {"webhook-id": command.id}
@@ -53,9 +51,7 @@ class WebhookConnector(Connector):
 
 
 class Signature(NoAuth):
-    """Signs ``id.timestamp.body`` with HMAC-SHA256 at the moment of sending, so that a retry carries
-    a fresh time.
-    """
+    """Signs ``id.timestamp.body`` with HMAC-SHA256 at the moment of sending, so that a retry carries a fresh time."""
 
     def __init__(self, secret: Secret, clock: Callable[[], float] = time.time) -> None:
         try:

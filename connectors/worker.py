@@ -1,7 +1,6 @@
 """The worker of one connection: takes commands, sends each effect once, and settles the outcome (D-42, D-47).
 
-One ``turn`` is one synchronous round. A command is marked as sent, durably, before it leaves; one that
-was marked and
+One ``turn`` is one synchronous round. A command is marked as sent, durably, before it leaves; one that was marked and
 not answered is looked up before anything is repeated.
 """
 
@@ -13,6 +12,7 @@ import msgspec
 
 from connectors.answers import uncertain
 from connectors.base import Connector, NoAnswer, NotSent, Request, Response, Send
+from connectors.guarded import Failed, Guarded
 from connectors.ledger import Entry, Ledger, State, nobody_knows
 from connectors.limits import Limiter
 from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater, Uncertain
@@ -46,9 +46,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     first_wait: int = 1_000
     longest_wait: int = 15 * MINUTE
     first_look: int = 5_000
-    """How long after an unanswered request its effect is first looked up: a slow CRM may still be
-    applying it.
-    """
+    """How long after an unanswered request its effect is first looked up: a slow CRM may still be applying it."""
     looks: int = 8
     """Lookups without a clear answer, before the effect counts as unknown."""
 
@@ -122,6 +120,7 @@ class Worker:
         at: Callable[[str], None] = lambda point: None,
     ) -> None:
         self._connector = connector
+        self._guarded = Guarded(connector)
         self._send = send
         self._ledger = ledger
         self._source = source
@@ -139,7 +138,7 @@ class Worker:
         tally = _Round(now)
         commands = self._source.take(self._policy.window)
         self._at("claimed")
-        for batch in _batches(self._ready(commands, tally), self._connector):
+        for batch in _batches(self._ready(commands, tally), self._connector, self._guarded.most):
             if not self._batch(batch, tally):
                 break
         if tally.ended() and (tally.behind or len(commands) == self._policy.window):
@@ -160,7 +159,7 @@ class Worker:
                 tally.behind = True  # its forerunner may end in this turn
             elif entry.state in {"done", "unknown"}:
                 settled.append(entry)
-            elif command.id not in entries and (refusal := self._connector.refuse(command)):
+            elif command.id not in entries and (refusal := self._guarded.refuse(command)):
                 refused.append(_final(entry, refusal))
             else:
                 busy.add(lane)
@@ -183,11 +182,13 @@ class Worker:
 
     def _apply(self, batch: list[Entry], tally: _Round) -> bool:
         """Sends one batch and settles what came of it."""
+        commands = [entry.command for entry in batch]
+        request = self._guarded.request(commands)
+        if isinstance(request, Failed):
+            return self._apart(batch, request, tally)
         with self._limits.slot(tally.now) as wait:
             if wait:
                 return tally.hold(wait)
-            commands = [entry.command for entry in batch]
-            request = self._connector.request(commands)
             batch = [_marked(entry, tally.now + self._policy.first_look, tally.now) for entry in batch]
             self._ledger.write(batch, tally.now)
             self._at("sent")
@@ -200,15 +201,24 @@ class Worker:
                 self._conclude(batch, uncertain(commands, str(error)), tally)
                 return True
         self._at("answered")
-        outcomes = self._connector.outcomes(commands, response)
+        outcomes = self._guarded.outcomes(commands, response)
         self._conclude(batch, outcomes, tally)
         return not self._rest(response, outcomes, tally)
 
+    def _apart(self, batch: list[Entry], failed: Failed, tally: _Round) -> bool:
+        """Of commands that cannot be put into one request, those that cannot be sent alone are rejected."""
+        if len(batch) > 1:
+            return all(self._apply([entry], tally) for entry in batch)
+        self._record([_final(batch[0], failed.rejected(batch[0].command))], tally)
+        return True
+
     def _look(self, entry: Entry, tally: _Round) -> bool:
         """Looks one effect up, and goes on from what is there."""
-        request = self._connector.find(entry.command)
+        request = self._guarded.find(entry.command)
         if request is None:
-            self._record([self._blind(entry, tally)], tally)
+            return self._without_lookup(entry, tally)
+        if isinstance(request, Failed):
+            self._conclude([entry], uncertain([entry.command], request.reason), tally)
             return True
         with self._limits.slot(tally.now) as wait:
             if wait:
@@ -224,7 +234,7 @@ class Worker:
 
     def _go_on(self, entry: Entry, response: Response, tally: _Round) -> bool:
         """Does what a lookup's answer calls for."""
-        found = self._connector.found(entry.command, response)
+        found = self._guarded.found(entry.command, response)
         if isinstance(found, Command):
             return self._apply([msgspec.structs.replace(entry, command=found)], tally)
         if isinstance(found, RetryLater) and entry.attempts < self._policy.attempts:
@@ -232,10 +242,17 @@ class Worker:
         self._conclude([entry], [found], tally)
         return not self._rest(response, [found], tally)
 
+    def _without_lookup(self, entry: Entry, tally: _Round) -> bool:
+        if entry.state == "planned":
+            return self._apply([entry], tally)
+        self._record([self._blind(entry, tally)], tally)
+        return True
+
     def _blind(self, entry: Entry, tally: _Round) -> Entry:
         """A sent command that cannot be looked up: repeated where that does no harm or its author said so."""
-        command = entry.command
-        if command.operation in self._connector.repeatable or command.on_unknown == "retry":
+        command, kind = entry.command, self._connector
+        wished = command.on_unknown == "retry" and command.operation not in kind.never_blind
+        if command.operation in kind.repeatable or wished:
             return self._postponed(entry, RetryLater(command_id=command.id, reason="sent, not answered"), tally)
         return _final(entry, nobody_knows(command))
 
@@ -332,10 +349,8 @@ def _looks_first(command: Command, connector: Connector) -> bool:
     return command.key is not None and command.operation in connector.look_first
 
 
-def _batches(ready: Sequence[Entry], connector: Connector) -> Iterator[list[Entry]]:
-    """Batches that one request can carry; those to be looked up go alone. In order of their oldest
-    command.
-    """
+def _batches(ready: Sequence[Entry], connector: Connector, most: Callable[[Command], int]) -> Iterator[list[Entry]]:
+    """Batches that one request can carry; those to be looked up go alone. In order of their oldest command."""
     groups: dict[tuple[object, ...], list[Entry]] = {}
     for entry in ready:
         command = entry.command
@@ -344,7 +359,7 @@ def _batches(ready: Sequence[Entry], connector: Connector) -> Iterator[list[Entr
         group = (command.tab, command.operation, key, command.trigger_native, alone)
         groups.setdefault(group, []).append(entry)
     for entries in groups.values():
-        size = connector.batch.get(entries[0].command.operation, 1)
+        size = most(entries[0].command)
         for start in range(0, len(entries), size):
             yield entries[start : start + size]
 

@@ -49,23 +49,23 @@ class Folder:
         return credentials(connection, self.environment, file if file.exists() else None)
 
     @cached_property
-    def files(self) -> dict[str, str]:
+    def files(self) -> dict[str, bytes]:
         """The workflow files by name."""
         paths = sorted((self.path / "workflows").glob("*.yaml"))
-        return {path.relative_to(self.path).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+        return {path.relative_to(self.path).as_posix(): path.read_bytes() for path in paths}
 
     @cached_property
     def project(self) -> Project:
         """What workflows may rely on here."""
         templates = {
-            path.stem: path.read_text(encoding="utf-8") for path in sorted((self.path / "templates").glob("*.liquid"))
+            path.stem: _text(path) for path in sorted((self.path / "templates").glob("*.liquid"))
         }
         return Project(
             connections=frozenset(self.settings.connections),
             metadata=self.metadata,
             calendars=self._calendars(),
             templates=templates,
-            actions=registry(_installed_actions()),
+            actions=registry(installed_actions()),
             key_fields={name: one.key_field for name, one in self.settings.connections.items() if one.key_field},
         )
 
@@ -129,6 +129,13 @@ def with_metadata(folder: Folder, learned: Mapping[str, ConnectionMetadata]) -> 
     return replace(folder, metadata={**folder.metadata, **learned})
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        refuse("this is not UTF-8 text", "Save the file with the encoding UTF-8.", replace(NOWHERE, file=str(path)))
+
+
 def _learned(folder: Folder) -> dict[str, ConnectionMetadata]:
     found: dict[str, ConnectionMetadata] = {}
     for base in (folder.path / "metadata", folder.state / "metadata"):
@@ -158,5 +165,6 @@ def _declared(folder: Folder) -> dict[str, ConnectionMetadata]:
     return found
 
 
-def _installed_actions() -> list[type[Action]]:
+def installed_actions() -> list[type[Action]]:
+    """The actions of installed packages."""
     return [point.load() for point in sorted(entry_points(group="renkei.actions"), key=lambda point: point.name)]

@@ -7,11 +7,11 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from connectors.base import Capture, Connector, NoAnswer, NotSent, Polled
+from connectors.base import BadLine, Capture, Connector, NoAnswer, NotSent, Polled
 from connectors.capture import CaptureFailed
 from connectors.echo import EchoBook
 from connectors.ledger import Ledger
@@ -58,13 +58,21 @@ class Part(Protocol):
         ...
 
 
+class Watched(NamedTuple):
+    """One capture of a connection: the name that its position is kept under, and the tabs that it tells of."""
+
+    name: str
+    capture: Capture
+    tabs: tuple[str, ...]
+
+
 class CapturePart:
     """Watches the tabs of one connection and appends their changes to the log, position included."""
 
     def __init__(
         self,
         connection: str,
-        captures: Sequence[tuple[str, Capture]],
+        captures: Sequence[Watched],
         store: Store,
         interval: int,
         ledger: Ledger | None = None,
@@ -79,17 +87,17 @@ class CapturePart:
     def turn(self, now: int) -> Turned:
         """Poll every tab that is due."""
         busy, problem = False, ""
-        for tab, capture in self._captures:
-            if self._due.get(tab, 0) > now:
+        for one in self._captures:
+            if self._due.get(one.name, 0) > now:
                 continue
             try:
-                polled = capture.poll(self._store.note(_position(tab)), now)
+                polled = one.capture.poll(self._store.note(position_note(one.name)), now)
             except (NotSent, NoAnswer, CaptureFailed) as error:
-                self._due[tab] = now + RETRY_AFTER
-                problem = f"{tab.replace(':', '.', 1)}: {error}"
+                self._due[one.name] = now + RETRY_AFTER
+                problem = f"{one.name.replace(':', '.', 1)}: {error}"
                 continue
-            self._due[tab] = now if polled.more else now + self._interval
-            busy = self._keep(tab, polled, now) or busy
+            self._due[one.name] = now if polled.more else now + self._interval
+            busy = self._keep(one, polled, now) or busy
         return Turned(busy, min(self._due.values(), default=None), problem)
 
     def ask_now(self) -> None:
@@ -100,21 +108,17 @@ class CapturePart:
         """Close the store."""
         self._store.close()
 
-    def _keep(self, tab: str, polled: Polled, now: int) -> bool:
+    def _keep(self, one: Watched, polled: Polled, now: int) -> bool:
         events = self._stamped(polled.events, now)
-        newly_loaded = polled.loaded and self._store.note(_loaded(tab)) is None
         entries = [wire.change_entry(event) for event in events]
-        entries += [_bad_line(tab, bad.reason, bad.file, bad.line, now) for bad in polled.bad]
-        if newly_loaded:
-            marker = Loaded(at=now, tab=tab, generation=0, upstream=("capture", 0))
-            entries.append(
-                NewEntry(topics.changes(tab), wire.MARKER, events[-1].seen_at if events else 0, pack(marker))
-            )
         with self._store.transaction():
+            if polled.loaded:
+                at = len(events) if polled.loads is None else polled.loads
+                seen_at = events[at - 1].seen_at if at else 0
+                entries[at:at] = mark_loaded(self._store, self._captures, one, now, seen_at)
+            entries += [bad_line(bad, one.name, now) for bad in polled.bad]
             self._store.append(entries)
-            self._store.set_note(_position(tab), polled.position)
-            if newly_loaded:
-                self._store.set_note(_loaded(tab), b"1")
+            self._store.set_note(position_note(one.name), polled.position)
         self.captured += len(events)
         return bool(entries) or polled.more
 
@@ -216,17 +220,40 @@ def _report(command: Command, outcome: Outcome, now: int) -> NewEntry:
     return NewEntry(topics.JOURNEYS, command.journey, message.at, pack(message))
 
 
-def _bad_line(tab: str, reason: str, file: str, line: int, now: int) -> NewEntry:
+def mark_loaded(store: Store, captures: Sequence[Watched], one: Watched, now: int, seen_at: int) -> list[NewEntry]:
+    """Note that a capture's first load is complete; the markers of the tabs that are loaded by that (D-04).
+
+    A tab is loaded once all captures that tell of it are. Call it inside a transaction of the store.
+    """
+    if store.note(_loaded_note(one.name)) is None:
+        store.set_note(_loaded_note(one.name), b"1")
+    markers: list[NewEntry] = []
+    for tab in one.tabs:
+        tellers = [other.name for other in captures if tab in other.tabs]
+        if store.note(_known_note(tab)) is None and all(store.note(_loaded_note(name)) is not None for name in tellers):
+            store.set_note(_known_note(tab), b"1")
+            marker = Loaded(at=now, tab=tab, generation=0, upstream=("capture", 0))
+            markers.append(NewEntry(topics.changes(tab), wire.MARKER, seen_at, pack(marker)))
+    return markers
+
+
+def bad_line(bad: BadLine, capture: str, now: int) -> NewEntry:
+    """What is parked of a line that cannot be read: its place and the reason, never its content."""
     note = {
-        "topic": topics.changes(tab), "file": file, "line": line, "why": reason,
+        "topic": topics.changes(capture), "file": bad.file, "line": bad.line, "why": bad.reason,
         "how": "correct the line and load the file again; nothing else of it is lost",
     }  # fmt: skip
     return NewEntry(topics.PARKED, "", now, to_json(note))
 
 
-def _position(tab: str) -> str:
-    return f"position.capture.{tab}"
+def position_note(capture: str) -> str:
+    """The name under which the position of a capture is kept."""
+    return f"position.capture.{capture}"
 
 
-def _loaded(tab: str) -> str:
-    return f"loaded.{tab}"
+def _loaded_note(capture: str) -> str:
+    return f"loaded.capture.{capture}"
+
+
+def _known_note(tab: str) -> str:
+    return f"loaded.tab.{tab}"

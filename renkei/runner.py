@@ -86,24 +86,26 @@ class Runner:
 
 def settle(
     parts: Sequence[Part], clock: Clock, *, most: int = 1_000_000, tell: Callable[[], None] = lambda: None
-) -> None:
-    """Turn the parts in a row until none has anything left to do now.
+) -> dict[str, str]:
+    """Turn the parts in a row until none has anything left to do now; what was wrong at the end, by part.
 
     Raises:
         RuntimeError: they do not come to rest.
     """
     for _ in range(most):
-        busy = [part.turn(clock()).busy for part in parts]
+        turned = {part.name: part.turn(clock()) for part in parts}
         tell()
-        if not any(busy) and not _asked_again(parts, clock):
-            return
+        if any(one.busy for one in turned.values()):
+            continue
+        turned |= _asked_again(parts, clock)
+        if not any(one.busy for one in turned.values()):
+            return {name: one.problem for name, one in turned.items() if one.problem}
     raise RuntimeError("the project does not come to rest")
 
 
-def _asked_again(parts: Sequence[Part], clock: Clock) -> bool:
+def _asked_again(parts: Sequence[Part], clock: Clock) -> dict[str, Turned]:
     """Poll every capture once more, whatever its interval: what was written last has to come back too."""
     captures = [part for part in parts if isinstance(part, CapturePart)]
     for capture in captures:
         capture.ask_now()
-    busy = [capture.turn(clock()).busy for capture in captures]
-    return any(busy)
+    return {capture.name: capture.turn(clock()) for capture in captures}

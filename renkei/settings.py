@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from connectors.settings import ConnectionSettings
 from rules.calendar_config import CalendarConfig
+from rules.durations import Duration
 from rules.rounds import Limits
 from schemas.metadata import FieldType
 from schemas.values import HOUR
@@ -36,17 +37,25 @@ class ConnectionPart(Part):
     kind: str = Field(description="zoho, salesforce, vtiger, email, webhook, file, or an installed package's kind.")
     url: str = Field("", description="Where its API lives.")
     login_url: str = Field("", description="Where tokens are issued; the url itself where empty.")
-    login: Literal["refresh_token", "client_credentials"] = "refresh_token"
+    login: Literal["refresh_token", "client_credentials"] = Field(
+        "refresh_token", description="How a token is got: the OAuth flow."
+    )
     web_url: str = Field("", description="Where people open its records.")
     allow_private: bool = Field(False, description="Whether private and loopback addresses may be used.")
     timeout: float | int = Field(30, description="Seconds to wait for an answer.")
     user: str = Field("", description="The record id of the user that we log in as.")
     zone: str = Field("UTC", description="The time zone of a CRM that writes times without one.")
     sender: str = Field("", description="The sender address of mails.")
-    options: dict[str, str] = {}
+    options: dict[str, str] = Field({}, description="What only this kind of connection knows.")
     key_field: str = Field("", description="The field that carries our key on records that we create.")
     poll: str = Field("30 seconds", description="How often each tab is asked for changes.")
-    files: list[FilePart] = []
+    files: list[FilePart] = Field([], description="The files of a connection of kind file.")
+
+    @field_validator("poll")
+    @classmethod
+    def _has_a_length(cls, poll: str) -> str:
+        Duration.parse(poll).elapsed()
+        return poll
 
     def settings(self, name: str) -> ConnectionSettings:
         """The connector's view of the connection."""
@@ -69,11 +78,14 @@ class LimitsPart(Part):
 class ProjectFile(Part):
     """The whole file."""
 
-    project: str = Field(pattern=r"^[\w][\w.-]*$")
-    connections: dict[str, ConnectionPart] = {}
-    calendars: dict[str, CalendarConfig] = {}
+    project: str = Field(pattern=r"^[\w][\w.-]*$", description="Its name, without spaces.")
+    connections: dict[str, ConnectionPart] = Field({}, description="The CRMs, channels and files by name.")
+    calendars: dict[str, CalendarConfig] = Field({}, description="Opening hours and holidays by name.")
     teams: dict[str, list[str]] = Field({}, description="Mail addresses of teams that no CRM tells.")
-    limits: LimitsPart = LimitsPart(hops=10, fires_per_hour=20, grace_hours=24)
+    limits: LimitsPart = Field(
+        LimitsPart(hops=10, fires_per_hour=20, grace_hours=24),
+        description="What protects against loops and old timers.",
+    )
     history: bool = Field(
         False, description="Whether files are history: their times drive the clock, and nothing waits."
     )

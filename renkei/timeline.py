@@ -176,8 +176,7 @@ def _told(command: Command) -> str:
 
 
 def _reason(fired: Decision) -> str:
-    lines = fired.detail.get("criteria") or []
-    return str(lines[0]).partition(": true")[0] if lines else fired.reason or "the record was created"
+    return str(fired.detail.get("criteria") or fired.reason or "the record was created")
 
 
 def _hand_overs(workflow: Workflow, refs: set[Ref], log: _Log) -> Iterable[HandOver]:

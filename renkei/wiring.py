@@ -2,7 +2,7 @@
 
 import fcntl
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -10,14 +10,16 @@ from pathlib import Path
 from random import Random
 from secrets import randbits
 
-from connectors.base import Capture, Connector, NoAnswer, NotSent, Send
+from connectors.base import Connector, NoAnswer, NotSent, Send
+from connectors.capture import CaptureFailed
 from connectors.file import JsonLines
 from connectors.ledger import Ledger
 from connectors.limits import Limiter
 from connectors.registry import connect
 from connectors.worker import Worker
 from renkei.folder import Folder, with_metadata
-from renkei.parts import CapturePart, Clock, FlowPart, LoggedCommands, Part, WorkerPart
+from renkei.history import HistoryPart
+from renkei.parts import CapturePart, Clock, FlowPart, LoggedCommands, Part, Watched, WorkerPart
 from renkei.settings import ConnectionPart
 from renkei.tables import csv_rows
 from rules.book import Book
@@ -25,6 +27,7 @@ from rules.durations import Duration
 from rules.errors import Place, refuse
 from schemas.metadata import ConnectionMetadata
 from streams.embedded import Embedded
+from streams.rehearsal import Rehearsal
 from streams.stage import Stage
 from streams.store import Store, StoreError
 
@@ -61,7 +64,7 @@ def discover(folder: Folder, tabs: Mapping[str, list[str]]) -> Folder:
         wired = wire(folder, name)
         try:
             learned[name] = wired.connector.describe(wired.send, names)
-        except (NotSent, NoAnswer) as error:
+        except (NotSent, NoAnswer, CaptureFailed) as error:
             hint = "Check its url and credentials, or work with what is known: --offline"
             refuse(f"connection '{name}' could not be asked: {error}", hint, Place("renkei.yaml"))
     return with_metadata(folder, learned)
@@ -109,9 +112,14 @@ def open_flow(
         book,
         limits=folder.settings.limits.limits(),
         channels=folder.channels(),
-        more_stages=installed_stages(),
+        more_stages=stages_of(folder),
         tell=tell,
     )
+
+
+def stages_of(folder: Folder) -> list[Callable[[], Stage]]:
+    """The stages beside our own: those of installed packages, and the rehearsal of a history's commands."""
+    return [*installed_stages(), *([Rehearsal] if folder.settings.history else [])]
 
 
 def installed_stages() -> list[Callable[[], Stage]]:
@@ -127,9 +135,9 @@ def capture_part(folder: Folder, book: Book, name: str, file: Path) -> CapturePa
     if part.kind in NO_CAPTURE or not (tabs or part.files):
         return None
     if part.kind == "file":
-        return CapturePart(name, _file_captures(folder, name, part), Store(file), interval)
+        return CapturePart(name, _file_captures(folder, name, tabs), Store(file), interval)
     wired = wire(folder, name)
-    captures = [(f"{name}:{tab}", wired.connector.capture(tab, wired.send)) for tab in tabs]
+    captures = [Watched(f"{name}:{tab}", wired.connector.capture(tab, wired.send), (f"{name}:{tab}",)) for tab in tabs]
     return CapturePart(name, captures, Store(file), interval, _ledger(file, name)[0], wired.connector)
 
 
@@ -145,29 +153,53 @@ def worker_part(folder: Folder, name: str, file: Path, clock: Clock, *, seed: in
 
 
 def parts(folder: Folder, book: Book, file: Path, clock: Clock) -> dict[str, Callable[[], Part]]:
-    """How each running part is opened, by name; open each in the thread that turns it."""
+    """How each running part is opened, by name; open each in the thread that turns it.
+
+    A history is captured by one part, so that the events of all its files come in the order of their times; its
+    commands are answered by a rehearsal, and reach no CRM.
+    """
+    history = folder.settings.history
     opening: dict[str, Callable[[], Part]] = {}
-    for name in folder.settings.connections:
-        if folder.settings.connections[name].kind != "file" and not folder.settings.history:
+    if history:
+        opening["history"] = lambda: history_part(folder, book, file)
+    for name, connection in folder.settings.connections.items():
+        if connection.kind != "file" and not history:
             opening[f"worker {name}"] = lambda name=name: worker_part(folder, name, file, clock)  # type: ignore[misc]
-        if folder.settings.connections[name].kind not in NO_CAPTURE:
+        if connection.kind not in NO_CAPTURE and not history:
             opening[f"capture {name}"] = lambda name=name: _capture_or_idle(folder, book, name, file)  # type: ignore[misc]
-    opening["flow"] = lambda: FlowPart(open_flow(folder, book, file), history=folder.settings.history)
+    opening["flow"] = lambda: FlowPart(open_flow(folder, book, file), history=history)
     return opening
+
+
+def history_part(folder: Folder, book: Book, file: Path) -> HistoryPart:
+    """What tells the files of all connections in the order of their times."""
+    tabs = tabs_of(book)
+    files = [
+        one
+        for name, part in folder.settings.connections.items()
+        if part.kind == "file"
+        for one in _file_captures(folder, name, tabs.get(name, []))
+    ]
+    return HistoryPart(files, Store(file))
 
 
 def _capture_or_idle(folder: Folder, book: Book, name: str, file: Path) -> CapturePart:
     return capture_part(folder, book, name, file) or CapturePart(name, [], Store(file), 60_000)
 
 
-def _file_captures(folder: Folder, name: str, part: ConnectionPart) -> list[tuple[str, Capture]]:
-    captures: list[tuple[str, Capture]] = []
-    for one in part.files:
+def _file_captures(folder: Folder, name: str, tabs: Sequence[str]) -> list[Watched]:
+    """The captures of a file connection; JSON lines may tell of any of its tabs, a CSV tells of one."""
+    history = folder.settings.history
+    captures: list[Watched] = []
+    for one in folder.settings.connections[name].files:
         path = folder.path / one.path
         if not path.is_file():
             refuse(f"connection '{name}': there is no file {one.path}", "Check `files:`.", Place("renkei.yaml"))
-        capture: Capture = JsonLines(path) if one.tab is None else csv_rows(name, path, one)
-        captures.append((f"{name}:{one.tab or path.name}", capture))
+        if one.tab is None:
+            lines = JsonLines(path, connection=name, history=history)
+            captures.append(Watched(f"{name}:{one.path}", lines, tuple(f"{name}:{tab}" for tab in tabs)))
+        else:
+            captures.append(Watched(f"{name}:{one.path}", csv_rows(name, path, one, history), (f"{name}:{one.tab}",)))
     return captures
 
 

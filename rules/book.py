@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rules.actions.base import Action
 from rules.calendars import Calendar
@@ -20,6 +21,8 @@ class EventTrigger:
     """Wakes when the anchor's own record is created, edited, deleted and so on."""
 
     kind: str
+    fields: frozenset[str] | None = None
+    """Of ``edited``: the fields whose change counts as an edit (D-11); none where the tab's fields are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +116,28 @@ class Rule:
     scheduled: tuple[Scheduled, ...]
     reads: Mapping[int, frozenset[str]] = field(repr=False)
     """Per node the fields whose change may change the verdict (D-31)."""
+    observed: tuple[tuple[str, str], ...] = ()
+    """The aliases and fields of the criteria that mean one value each: the audit record of a fire holds them."""
     action_nodes: frozenset[int] = frozenset()
     """The nodes that its actions read: a fire waits until they are known (D-04)."""
     fresh: int | None = None
     hold: bool = True
     on_state: bool = False
-    on_event: bool = False
     timed: bool = False
     """Whether the verdict can change with time alone (D-59)."""
+    leaves_pending: bool = False
+    """Whether a fire may leave something behind that an exit cancels: scheduled actions, a wait (D-51)."""
+
+    @cached_property
+    def on_event(self) -> bool:
+        """Whether an event of the anchor's own record, or a signal, can wake it."""
+        return any(isinstance(trigger, EventTrigger | FieldTrigger | NamedTrigger) for trigger in self.triggers)
+
+    @cached_property
+    def follows_dates(self) -> bool:
+        """Whether it plans anything by a date field or a recurrence."""
+        timed = any(isinstance(trigger, DueTrigger | RecurringTrigger) for trigger in self.triggers)
+        return timed or any(entry.date_field is not None for entry in self.scheduled)
 
     def verdict(self, scope: Scope) -> Verdict:
         """Whether the criteria hold; a rule without criteria always holds."""
@@ -141,7 +158,8 @@ class Workflow:
     """Alias to tab."""
     calendar: Calendar
     teams: Mapping[str, str]
-    several: Mapping[str, str]
+    several: Mapping[int, str]
+    """Per node of which not all matches count: ``none`` of several, or the ``oldest`` (D-35)."""
 
     def __hash__(self) -> int:
         return hash((self.name, self.version))

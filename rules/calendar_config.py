@@ -45,7 +45,7 @@ class HolidayConfig(Part):
 
     country: str | None = Field(default=None, description="ISO country code, as JP or DE.")
     region: str | None = Field(default=None, description="Code of a state or province, as BY.")
-    dates: list[IsoDate] = []
+    dates: list[IsoDate] = Field(default=[], description="Further days, as 2026-12-31.")
 
 
 class CalendarConfig(Part):

@@ -1,16 +1,13 @@
 """Compiling one workflow: triggers, criteria and actions of its rules, every problem with its place."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from rules.book import (
     CompiledTrigger,
-    DueTrigger,
     EventTrigger,
     FieldTrigger,
-    NamedTrigger,
-    RecurringTrigger,
     Rule,
     Scheduled,
     StateTrigger,
@@ -22,26 +19,14 @@ from rules.due import DuePlan, Lateness
 from rules.durations import Duration
 from rules.errors import Problem
 from rules.project import Project
-from rules.recurrence import Recurrence
-from rules.steps import Read, StepCompiler
+from rules.refusals import RuleRefusals, refusals_of_file
+from rules.steps import Compiled, Read, StepCompiler
 from rules.suggest import did_you_mean
 from rules.tabs import single_aliases
-from rules.trees import ID, Tree
+from rules.trees import Tree
+from rules.triggers import TriggerCompiler
 from rules.validation import problem_in_text
-from rules.workflow_file import (
-    Becomes,
-    DateTrigger,
-    FieldUpdated,
-    RulePart,
-    ScheduledPart,
-    ScheduleTrigger,
-    ScoreTrigger,
-    SectionUpdated,
-    SignalTrigger,
-    Trigger,
-)  # fmt: skip
-
-NOT_YET = "is not built yet"
+from rules.workflow_file import Becomes, RulePart, ScheduledPart, Trigger
 
 
 class RuleCompiler:
@@ -54,10 +39,11 @@ class RuleCompiler:
         self.problems: list[Problem] = []
         self.reads: set[Read] = set()
         self.trails: set[Read] = set()
+        self._compiler = TriggerCompiler(workflow, document, project)
 
     def rules(self) -> Iterator[tuple[RulePart, Rule]]:
         """The rules in file order; ``order`` is still the place in the file."""
-        self._refuse_unbuilt()
+        self.problems += refusals_of_file(self._file, self._document)
         names: set[str] = set()
         for alias, parts in self._file.rules.items():
             at: Path = ("rules", alias)
@@ -70,49 +56,60 @@ class RuleCompiler:
                     self._tell((*at, number, "name"), f"two rules are called '{part.name}'", "Rename one of them.")
                 names.add(part.name)
                 yield part, self._rule(alias, part, (*at, number), len(names))
+        self.problems += self._compiler.problems
+        self.reads |= self._compiler.reads
 
     # -- one rule --------------------------------------------------------------
 
     def _rule(self, alias: str, part: RulePart, at: Path, order: int) -> Rule:
-        node = self._workflow.nodes.get(alias, 0)
         triggers = tuple(self._triggers(alias, part, at))
         criteria = self._criteria(alias, part, triggers, at)
-        steps = StepCompiler(self._file, self._document, self._project, self._context, alias)
-        top = steps.block(part.actions, (*at, "actions"), "", frozenset())
-        earlier = frozenset(step.name for step in steps.compiled.steps.values())
-        scheduled = tuple(
-            self._scheduled(alias, number, entry, steps, (*at, "scheduled_actions", number), earlier)
-            for number, entry in enumerate(part.scheduled_actions)
-        )
-        self.problems += steps.problems
-        if part.bulk is not None:
-            self._tell((*at, "bulk"), f"`bulk` {NOT_YET}", "Leave it out.", key=True)
-        context_reads = self._context_reads() if steps.compiled.steps else set()
-        self._note_reads(alias, criteria, triggers, steps, context_reads)
-        value_fields = frozenset(next(iter(part.repeat.values()))) if isinstance(part.repeat, dict) else frozenset()
-        self.reads |= {(alias, name) for name in value_fields}
+        steps, top, scheduled = self._steps(alias, part, triggers, at)
+        refusals = RuleRefusals(self._file, self._document, alias, part, at)
+        self.problems += refusals.found(triggers, criteria, list(steps.steps.values()))
+        context_reads = self._context_reads if steps.steps else frozenset()
+        self._note_reads(criteria, steps, context_reads)
+        value_fields = self._value_fields(alias, part, at)
+        watched = {*(criteria.reads if criteria is not None else ()), *((alias, name) for name in value_fields)}
+        waits = bool(scheduled) or any(step.action.verb == "wait" for step in steps.steps.values())
         return Rule(
             id=f"{self._workflow.name}/{part.name}",
             workflow=self._workflow,
             name=part.name,
             alias=alias,
-            node=node,
+            node=self._workflow.nodes.get(alias, 0),
             order=order,
             triggers=triggers,
             criteria=criteria,
             repeat=part.repeat,
             value_fields=value_fields,
-            steps=steps.compiled.steps,
+            steps=steps.steps,
             top=top,
             scheduled=scheduled,
-            reads=self._by_node(criteria.reads if criteria is not None else ()),
-            action_nodes=frozenset(self._by_node({*steps.compiled.reads, *context_reads})),
+            reads=self._by_node(watched),
+            action_nodes=frozenset(self._by_node({*steps.reads, *context_reads})),
             fresh=self._duration(part.fresh, (*at, "fresh")),
             hold=part.hold,
             on_state=any(isinstance(trigger, StateTrigger) for trigger in triggers),
-            on_event=any(isinstance(trigger, EventTrigger | FieldTrigger | NamedTrigger) for trigger in triggers),
             timed=criteria is not None and criteria.timed,
+            leaves_pending=waits and not (criteria is not None and criteria.reads_changes),
         )
+
+    def _steps(
+        self, alias: str, part: RulePart, triggers: tuple[CompiledTrigger, ...], at: Path
+    ) -> tuple[Compiled, tuple[str, ...], tuple[Scheduled, ...]]:
+        """The compiled actions: all steps by path, the paths of those that run at once, and those that run later."""
+        on_change = _on_change(triggers)
+        steps = StepCompiler(self._file, self._document, self._project, self._context, alias, changes=on_change)
+        top = steps.block(part.actions, (*at, "actions"), "", frozenset())
+        earlier = frozenset(step.name for step in steps.compiled.steps.values())
+        steps.changes = False  # a timer has no event that changed something (D-117)
+        scheduled = tuple(
+            self._scheduled(alias, number, entry, steps, (*at, "scheduled_actions", number), earlier)
+            for number, entry in enumerate(part.scheduled_actions)
+        )
+        self.problems += steps.problems
+        return steps.compiled, top, scheduled
 
     def _criteria(self, alias: str, part: RulePart, triggers: tuple[CompiledTrigger, ...], at: Path) -> Criteria | None:
         becomes = next((one for one in _listed(part.trigger) if isinstance(one, Becomes)), None)
@@ -123,12 +120,14 @@ class RuleCompiler:
             if any(isinstance(trigger, StateTrigger) for trigger in triggers):
                 self._tell((*at, "trigger"), "`criteria_met` needs `criteria:`", "Say what has to become true.")
             return None
-        on_change = bool(triggers) and all(isinstance(one, EventTrigger | FieldTrigger) for one in triggers)
         try:
-            return compile_criteria(source, self._context(alias, frozenset(), changes=on_change))
+            criteria = compile_criteria(source, self._context(alias, frozenset(), changes=_on_change(triggers)))
         except CriteriaError as error:
             self.problems.append(problem_in_text(self._document, path, error))
             return None
+        for caution in criteria.cautions:
+            self.problems.append(Problem(caution.text, caution.hint, self._document.place(path), "warning"))
+        return criteria
 
     def _with_becomes(self, becomes: Becomes, part: RulePart, at: Path) -> tuple[Any, Path]:
         path = (*at, "trigger", "becomes")
@@ -148,61 +147,9 @@ class RuleCompiler:
         several = isinstance(part.trigger, list)
         for number, trigger in enumerate(_listed(part.trigger)):
             path = (*at, "trigger", number) if several else (*at, "trigger")
-            compiled = self._try(partial(self._trigger, alias, trigger, path), path)
+            compiled = self._compiler.compile(alias, trigger, path)
             if compiled is not None:
                 yield compiled
-
-    def _trigger(self, alias: str, trigger: Trigger, at: Path) -> CompiledTrigger | None:  # noqa: PLR0911 - a table
-        match trigger:
-            case "criteria_met" | Becomes():
-                return StateTrigger()
-            case "manual":
-                return NamedTrigger("manual")
-            case "called":
-                self._tell(at, f"the trigger `called` {NOT_YET}", "Use a trigger of the record itself.")
-            case str():
-                return EventTrigger(trigger)
-            case FieldUpdated():
-                return self._field_trigger(alias, trigger, at)
-            case SectionUpdated():
-                fields = self._file.sections.get(trigger.section_updated)
-                if fields is None:
-                    hint = did_you_mean(trigger.section_updated, list(self._file.sections))
-                    self._tell(
-                        at,
-                        f"unknown section '{trigger.section_updated}'",
-                        hint or "Name it under `sections:`.",
-                    )
-                    return None
-                return FieldTrigger(self._own_fields(alias, fields, at), trigger)
-            case SignalTrigger():
-                return NamedTrigger(trigger.signal)
-            case DateTrigger():
-                (field,) = self._own_fields(alias, [trigger.date], at)
-                form = {"field": field, "before": trigger.before, "after": trigger.after, "at": trigger.at}
-                return DueTrigger(field, DuePlan.parse({**form, "repeat": trigger.repeat}), trigger.repeat)
-            case ScheduleTrigger():
-                return RecurringTrigger(Recurrence.parse(trigger.schedule), trigger.catch_up)
-            case ScoreTrigger():
-                self._tell(at, f"the trigger `score` {NOT_YET}", "Use a criterion on the field that holds the score.")
-        return None
-
-    def _field_trigger(self, alias: str, trigger: FieldUpdated, at: Path) -> FieldTrigger:
-        names = trigger.field_updated if isinstance(trigger.field_updated, list) else [trigger.field_updated]
-        if "to" in trigger.model_fields_set:
-            hint = f"A record that is created with this value is only seen by `becomes: {names[0]} is …` (D-119)."
-            problem = "`field_updated` with `to` fires on edits only"
-            self.problems.append(self._document.problem(at, problem, hint, "warning"))
-        return FieldTrigger(self._own_fields(alias, names, at), trigger)
-
-    def _own_fields(self, alias: str, names: list[str], at: Path) -> frozenset[str]:
-        tab = self._project.tab(self._workflow.tabs[alias])
-        for name in names:
-            self.reads.add((alias, name))
-            if tab is not None and name not in tab.fields and name != ID:
-                hint = did_you_mean(name, list(tab.fields))
-                self._tell(at, f"unknown field '{name}' of {alias} ({self._file.tabs[alias].module})", hint)
-        return frozenset(names)
 
     # -- scheduled actions --------------------------------------------------------------
 
@@ -218,7 +165,7 @@ class RuleCompiler:
         on = part.on
         form = {"after": part.after, "at": part.at}
         if on is not None:
-            self._own_fields(alias, [on.field], (*at, "on", "field"))
+            self._compiler.fields(alias, [on.field], (*at, "on", "field"))
             form = {"field": on.field, "before": on.before, "after": on.after, "at": part.at}
         plan = self._try(lambda: DuePlan.parse(form), at) or DuePlan()
         lateness = self._try(lambda: Lateness.parse(part.late), (*at, "late")) or Lateness()
@@ -230,15 +177,13 @@ class RuleCompiler:
 
     # -- names and reads --------------------------------------------------------------
 
-    def _context(self, own: str, steps: frozenset[str], *, changes: bool = False) -> Context:
+    def _context(self, own: str, steps: frozenset[str], *, changes: bool = False, seen_from: str = "") -> Context:
+        """What a text of the rule may name; ``seen_from`` is the tab whose record an enclosing ``for_each`` binds."""
         nodes = self._workflow.nodes
-        single = frozenset(single_aliases(self._tree, nodes, nodes[own])) if own in nodes else frozenset()
+        near = nodes.get(seen_from or own)
+        single = {*self._singles(near), seen_from} if near is not None else set()
         aliases = {
-            alias: AliasContext(
-                self._project.tab(self._workflow.tabs[alias]),
-                alias in single,
-                frozenset(single_aliases(self._tree, nodes, node)),
-            )
+            alias: AliasContext(self._project.tab(self._workflow.tabs[alias]), alias in single, self._singles(node))
             for alias, node in nodes.items()
         }
         return Context(
@@ -246,30 +191,47 @@ class RuleCompiler:
             changes_allowed=changes, steps=steps, teams=self._file.teams,
         )  # fmt: skip
 
-    def _context_reads(self) -> set[Read]:
+    def _singles(self, node: int) -> frozenset[str]:
+        """The aliases that mean at most one record from a node; those of which one of several is chosen too (D-35)."""
+        return frozenset(single_aliases(self._tree, self._workflow.nodes, node, self._workflow.several))
+
+    @cached_property
+    def _context_reads(self) -> frozenset[Read]:
+        """The fields that are carried into records and messages; each must mean one record (D-94)."""
         reads: set[Read] = set()
+        single = self._singles(0)
         for number, path in enumerate(self._file.context):
             alias, _, name = path.partition(".")
             if alias not in self._file.tabs or not name:
                 hint = did_you_mean(alias, list(self._file.tabs))
                 self._tell(("context", number), f"'{path}' names no field of a tab", hint)
+            elif alias not in single:
+                hint = "Name a field of the main tab or of a record that it looks up."
+                self._tell(("context", number), f"there can be several records of tab {alias}", hint)
             else:
-                self._own_fields(alias, [name], ("context", number))
+                self._compiler.fields(alias, [name], ("context", number))
                 reads.add((alias, name))
-        return reads
+        return frozenset(reads)
 
-    def _note_reads(
-        self, alias: str, criteria: Criteria | None, triggers: tuple[CompiledTrigger, ...], steps: StepCompiler,
-        context: set[Read],
-    ) -> None:  # fmt: skip
-        found = steps.compiled
+    def _value_fields(self, alias: str, part: RulePart, at: Path) -> frozenset[str]:
+        if not isinstance(part.repeat, dict):
+            return frozenset()
+        return self._compiler.fields(alias, next(iter(part.repeat.values())), (*at, "repeat"))
+
+    def _note_reads(self, criteria: Criteria | None, found: Compiled, context: Iterable[Read]) -> None:
         self.reads |= {*found.reads, *found.written, *found.conditions, *context}
+        self.trails |= found.trails
         if criteria is not None:
             self.reads |= set(criteria.reads)
             self.trails |= set(criteria.trails)
-        if any(isinstance(one, EventTrigger) and "edited" in one.kind for one in triggers):
-            tab = self._project.tab(self._workflow.tabs[alias])
-            self.reads |= {(alias, name) for name in (tab.fields if tab is not None else ())}
+
+    def _observed(self, alias: str, criteria: Criteria | None) -> tuple[Read, ...]:
+        """What the criteria read of records of which there is one, seen from the anchor."""
+        nodes = self._workflow.nodes
+        if criteria is None or alias not in nodes:
+            return ()
+        single = set(single_aliases(self._tree, nodes, nodes[alias]))
+        return tuple(sorted(read for read in criteria.reads if read[0] in single))
 
     def _by_node(self, reads: Any) -> dict[int, frozenset[str]]:
         nodes: dict[int, set[str]] = {}
@@ -277,14 +239,6 @@ class RuleCompiler:
             if alias in self._workflow.nodes:
                 nodes.setdefault(self._workflow.nodes[alias], set()).add(name)
         return {node: frozenset(names) for node, names in nodes.items()}
-
-    def _refuse_unbuilt(self) -> None:
-        for key in ("milestones", "approvals"):
-            if getattr(self._file, key) is not None:
-                self._tell((key,), f"`{key}` {NOT_YET}", "Take the block out to publish the rest.", key=True)
-        for alias, part in self._file.tabs.items():
-            if part.several == "fail":
-                self._tell(("tabs", alias, "several"), f"`several: fail` {NOT_YET}", "Use none, oldest or all.")
 
     def _duration(self, text: str | None, at: Path) -> int | None:
         return self._try(lambda: Duration.parse(text).elapsed(), at) if text is not None else None
@@ -299,6 +253,11 @@ class RuleCompiler:
     def _tell(self, at: Path, problem: str, hint: str = "", *, key: bool = False) -> None:
         place = self._document.place(at, key=key)
         self.problems.append(Problem(problem, hint, place))
+
+
+def _on_change(triggers: tuple[CompiledTrigger, ...]) -> bool:
+    """Whether each waking event has a before image, so that criteria may ask what changed (D-117)."""
+    return bool(triggers) and all(isinstance(one, EventTrigger | FieldTrigger) for one in triggers)
 
 
 def _listed(trigger: Trigger | list[Trigger]) -> list[Trigger]:

@@ -14,9 +14,10 @@ ROW = 20
 SPACE = 30
 """Between the boxes of a column."""
 TITLE = 40
-MIN_WIDTH, MAX_WIDTH = 130, 330
+MIN_WIDTH, MAX_WIDTH = 130, 400
 MIN_GAP, MAX_LABEL = 90, 200
 PADDING = 12
+LEGEND_SIGN, LEGEND_LINE, LEGEND_SPACE = 18, 30, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def place(diagram: Diagram) -> Layout:
         x += max(box.width for box in members) + _gap(diagram, column)
     right = max((box.right for box in boxes.values()), default=0)
     # Room on the right for the arrows that come back, below for the legend.
-    width = max(right + 60, text_width(diagram.title, 17) + 2 * MARGIN) + MARGIN
+    width = max(right + 60, text_width(diagram.title, 17) + 2 * MARGIN, _legend_width(diagram)) + MARGIN
     return Layout(boxes, width, TITLE + 2 * MARGIN + height + 36)
 
 
@@ -85,6 +86,18 @@ def fitted(text: str, pixels: int, size: int = 13) -> str:
     while kept and text_width(kept + "…", size) > pixels:
         kept = kept[:-1]
     return kept.rstrip() + "…"
+
+
+def signs(diagram: Diagram) -> tuple[tuple[str, str], ...]:
+    """The kinds of lines in a diagram and what the legend says of them."""
+    acts = any(act.tab for rule in diagram.rules for act in rule.acts)
+    return (*((("relation", "belongs to"),) if diagram.edges else ()), *((("act", "a rule writes"),) if acts else ()))
+
+
+def _legend_width(diagram: Diagram) -> int:
+    connections = {tab.connection for tab in diagram.tabs}
+    texts = [LEGEND_SIGN + text_width(name, 12) + LEGEND_SPACE for name in connections]
+    return MARGIN + sum(texts) + sum(LEGEND_LINE + text_width(words, 12) + LEGEND_SPACE for _, words in signs(diagram))
 
 
 def _rules_of(diagram: Diagram, tab: DiagramTab) -> tuple[DiagramRule, ...]:

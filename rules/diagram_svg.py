@@ -6,6 +6,9 @@ from html import escape
 from rules.diagram import Diagram, DiagramEdge, DiagramRule, colours
 from rules.diagram_layout import (
     HEADER,
+    LEGEND_LINE,
+    LEGEND_SIGN,
+    LEGEND_SPACE,
     MARGIN,
     MAX_LABEL,
     MIN_GAP,
@@ -15,6 +18,7 @@ from rules.diagram_layout import (
     Layout,
     fitted,
     place,
+    signs,
     text_width,
 )
 
@@ -22,7 +26,8 @@ _FONT = "'Noto Sans','Noto Sans CJK JP','Hiragino Sans','Yu Gothic','Segoe UI',H
 _STYLE = f"""\
 text{{font-family:{_FONT};fill:#1b1b1b}}
 .title{{font-size:17px;font-weight:600}} .alias{{font-size:15px;font-weight:600}}
-.small{{font-size:12px}} .label{{font-size:11px;fill:#555}}
+.small{{font-size:12px}}
+.label{{font-size:11px;fill:#555;stroke:#fff;stroke-width:4px;stroke-linejoin:round;paint-order:stroke}}
 .relation{{fill:none;stroke:#777;stroke-width:1.5}}
 .act{{fill:none;stroke:#c0392b;stroke-width:1.3;stroke-dasharray:5 3;marker-end:url(#tip)}}"""
 _TIP = (
@@ -43,6 +48,7 @@ def svg(diagram: Diagram) -> str:
         _text(MARGIN, TITLE, diagram.title, "title"),
         *_relations(diagram, layout),
         *_arrows(diagram, layout),
+        *_labels(diagram, layout),  # above all lines, so that none runs through them
         *(_box(box, *colours(diagram)[box.tab.connection]) for box in layout.boxes.values()),
         *_legend(diagram, layout),
         "</svg>",
@@ -51,22 +57,27 @@ def svg(diagram: Diagram) -> str:
 
 
 def _relations(diagram: Diagram, layout: Layout) -> Iterator[str]:
-    for edge in diagram.edges:
-        if edge.near in layout.boxes and edge.far in layout.boxes:
-            yield _relation(edge, layout.boxes[edge.near], layout.boxes[edge.far])
+    for _, near, far in _ends(diagram, layout):
+        start, end = near.y + HEADER // 2, far.y + HEADER // 2
+        ahead = far.column > near.column
+        line = _curve(near.right, start, far.x, end) if ahead else _bow(near.right, start, far.right, end)
+        yield f'<path class="relation" d="{line}"/>'
 
 
-def _relation(edge: DiagramEdge, near: Box, far: Box) -> str:
-    """A line from the near box to the far one, its label above the end at the far box."""
-    start, end = near.y + HEADER // 2, far.y + HEADER // 2
-    if far.column > near.column:
-        line = _curve(near.right, start, far.x, end)
-        x, anchor = far.x - 8, "end"
-    else:
-        line = _bow(near.right, start, far.right, end)
-        x, anchor = far.right + 8, "start"
-    label = fitted(edge.label, MAX_LABEL, 11)
-    return f'<path class="relation" d="{line}"/>' + _text(x, end - 5, label, "label", edge.label, anchor)
+def _labels(diagram: Diagram, layout: Layout) -> Iterator[str]:
+    """The label of each relation, above its end at the far box."""
+    for edge, near, far in _ends(diagram, layout):
+        ahead = far.column > near.column
+        x, anchor = (far.x - 8, "end") if ahead else (far.right + 8, "start")
+        label = fitted(edge.label, MAX_LABEL, 11)
+        yield _text(x, far.y + HEADER // 2 - 5, label, "label", edge.label, anchor)
+
+
+def _ends(diagram: Diagram, layout: Layout) -> Iterator[tuple[DiagramEdge, Box, Box]]:
+    boxes = layout.boxes
+    return (
+        (edge, boxes[edge.near], boxes[edge.far]) for edge in diagram.edges if {edge.near, edge.far} <= boxes.keys()
+    )
 
 
 def _arrows(diagram: Diagram, layout: Layout) -> Iterator[str]:
@@ -120,12 +131,15 @@ def _box(box: Box, fill: str, line: str) -> str:
 
 
 def _legend(diagram: Diagram, layout: Layout) -> Iterator[str]:
+    """What the lines mean, then the colours of the connections."""
     x, y = MARGIN, layout.height - MARGIN
+    for style, words in signs(diagram):
+        yield f'<path class="{style} sign" d="M{x},{y - 4} h24"/>' + _text(x + LEGEND_LINE, y, words, "small")
+        x += LEGEND_LINE + text_width(words, 12) + LEGEND_SPACE
     for connection, (fill, line) in colours(diagram).items():
-        yield f'<rect x="{x}" y="{y - 10}" width="12" height="12" fill="{fill}" stroke="{line}"/>' + _text(
-            x + 18, y, connection, "small"
-        )
-        x += 18 + text_width(connection, 12) + 20
+        sign = f'<rect x="{x}" y="{y - 10}" width="12" height="12" fill="{fill}" stroke="{line}"/>'
+        yield sign + _text(x + LEGEND_SIGN, y, connection, "small")
+        x += LEGEND_SIGN + text_width(connection, 12) + LEGEND_SPACE
 
 
 def _text(x: int, y: int, shown: str, style: str, whole: str = "", anchor: str = "start") -> str:

@@ -9,7 +9,7 @@ from rules.criteria.scope import Verdict
 from rules.rounds import Change, Round
 from rules.state import Event, Truth, Waiting
 from rules.workflow_file import FieldUpdated
-from schemas.values import Ref, Value, format_instant, same, to_number
+from schemas.values import Ref, Value, fold, format_instant, same, to_number
 
 
 class Wake(NamedTuple):
@@ -18,8 +18,11 @@ class Wake(NamedTuple):
     rule: Rule
     event: Event | None
     seen: Event | None
+    waited: bool = False
+    """Whether the event was kept from an earlier round."""
 
 
+_GONE = frozenset({"deleted", "unlinked", "merged", "converted"})
 Woken = dict[tuple[int, Ref], list[Wake]]
 """What to evaluate, by the rule's order and the anchor."""
 
@@ -30,9 +33,11 @@ def evaluate_changes(round_: Round, changes: list[Change], *, completed: bool) -
     ``completed`` says that something became known: what waited for it is evaluated again (D-04).
     """
     woken: Woken = {}
-    _retry_waiting(round_, woken)
+    if round_.memory.waiting:
+        _retry_waiting(round_, woken)
     for change in changes:
-        _let_go(round_, change)
+        if change.left:
+            _let_go(round_, change)
         for rule in round_.rules:
             _wake(round_, rule, change, woken)
     if completed:
@@ -41,23 +46,38 @@ def evaluate_changes(round_: Round, changes: list[Change], *, completed: bool) -
         for wake in woken[key]:
             evaluate(round_, key[1], wake)
     timing.follow_dates(round_, changes)
+    for change in changes:
+        if change.left:
+            _forget(round_, change)
     firing.run_started(round_)
 
 
 def evaluate(round_: Round, anchor: Ref, wake: Wake) -> None:
     """Decide one rule on one anchor, and start a fire if it calls for one (D-20 to D-24)."""
-    rule, event, _ = wake
+    rule, event = wake.rule, wake.event
     if not _anchored(round_, rule, anchor, event):
         return
     verdict = round_.verdict(rule, anchor, event)
     if verdict is None and event is not None:
-        round_.memory.waiting.append(Waiting(rule.id, anchor, event, round_.now))  # until it is known (D-04)
+        _wait(round_, rule, anchor, wake)
     if _remembers(rule):
         _compare(round_, anchor, wake, verdict)
-    elif verdict and event is not None:
+        return
+    if rule.timed and rule.leaves_pending:
+        timing.plan_wake(round_, rule, anchor)
+    if verdict and event is not None:
         firing.start(round_, rule, anchor, event.id, event)
-    elif verdict is False:
+    elif verdict is False and rule.leaves_pending:
         firing.cancel(round_, rule, anchor, "criteria no longer hold")
+
+
+def _wait(round_: Round, rule: Rule, anchor: Ref, wake: Wake) -> None:
+    """Keep an event until what its rule reads is known; that it waits is told once (D-04, D-103)."""
+    assert wake.event is not None
+    round_.memory.waiting.append(Waiting(rule.id, anchor, wake.event, round_.now))
+    if not wake.waited:
+        reason = "unknown: a related tab is not loaded, or a relation has not answered"
+        round_.decide("unknown", rule, anchor, reason=reason, chain=wake.event.chain)
 
 
 def _compare(round_: Round, anchor: Ref, wake: Wake, verdict: Verdict) -> None:
@@ -68,6 +88,8 @@ def _compare(round_: Round, anchor: Ref, wake: Wake, verdict: Verdict) -> None:
     if verdict is None:
         return
     previous = truth.value
+    if previous is None and wake.seen is None and rule.workflow.source.existing_records == "ignore":
+        return  # the next evaluation is the baseline (D-82)
     if previous is not verdict:
         truth.value, truth.since = verdict, round_.now
     if rule.timed:
@@ -90,7 +112,7 @@ def _fire_if_called(round_: Round, anchor: Ref, wake: Wake, truth: Truth, previo
     rule = wake.rule
     if not _is_called(wake, previous):
         return
-    if rule.repeat == "once" and truth.epoch:
+    if rule.repeat == "once" and truth.last_fired is not None:
         round_.decide("suppressed", rule, anchor, reason=f"once-mark: fired {_instant(truth.last_fired)}")
         return
     truth.epoch += 1
@@ -99,10 +121,11 @@ def _fire_if_called(round_: Round, anchor: Ref, wake: Wake, truth: Truth, previo
 
 def _is_called(wake: Wake, previous: bool | None) -> bool:
     """Whether holding criteria call for a fire now, by the rule's ``repeat`` (D-20)."""
-    rule, event, seen = wake
+    rule, event, seen = wake.rule, wake.event, wake.seen
     edge = previous is False or (previous is None and _enrols(rule))
     if isinstance(rule.repeat, dict):
-        return seen is not None and bool(seen.changed & rule.value_fields)
+        woken = seen if rule.on_state else event
+        return woken is not None and bool(woken.changed & rule.value_fields)
     if rule.repeat == "when_becomes_true":
         return edge if rule.on_state else event is not None and previous is not True
     if rule.repeat == "every_time" and rule.on_state and previous is not None and seen is not None:
@@ -113,7 +136,7 @@ def _is_called(wake: Wake, previous: bool | None) -> bool:
 def _epoch(wake: Wake, truth: Truth) -> str:
     """The number of the edge, the id of the event, or a constant (D-41)."""
     if wake.rule.repeat == "once":
-        return "once"
+        return f"once more {truth.discarded}" if truth.discarded else "once"
     if wake.event is not None:
         return wake.event.id
     by_event = wake.rule.repeat == "every_time" or isinstance(wake.rule.repeat, dict)
@@ -137,7 +160,7 @@ def _anchored(round_: Round, rule: Rule, anchor: Ref, event: Event | None) -> bo
     """An anchor must stand at the rule's node, except for the events that tell of its going."""
     if anchor in round_.view.join.members[rule.node]:
         return True
-    return event is not None and bool(event.kinds & {"deleted", "unlinked", "merged", "converted"})
+    return event is not None and bool(event.kinds & _GONE)
 
 
 # -- what wakes ------------------------------------------------------------------
@@ -145,14 +168,15 @@ def _anchored(round_: Round, rule: Rule, anchor: Ref, event: Event | None) -> bo
 
 def _wake(round_: Round, rule: Rule, change: Change, woken: Woken) -> None:
     is_own = rule.node == change.node
-    seen = event_of(change, own=is_own) if change.kinds else None
     if is_own and "created" in change.kinds and _remembers(rule):
         _born(round_, rule, change)
-    if is_own and change.kinds and matches(rule, change):
-        woken.setdefault((rule.order, change.ref), []).append(Wake(rule, seen, seen))
+    if is_own and rule.on_event and change.kinds and matches(rule, change):
+        event = event_of(change)
+        woken.setdefault((rule.order, change.ref), []).append(Wake(rule, event, event))
         return
-    if not (rule.on_state or rule.scheduled or _remembers(rule)) or not _reads(rule, change, is_own):
+    if not (rule.leaves_pending or _remembers(rule)) or not _reads(rule, change, is_own):
         return
+    seen = event_of(change, own=is_own) if change.kinds else None
     for anchor in _affected(round_, rule, change):
         if not woken.get((rule.order, anchor)):
             woken[(rule.order, anchor)] = [Wake(rule, None, seen)]
@@ -200,21 +224,28 @@ def _retry_waiting(round_: Round, woken: Woken) -> None:
     for one in waiting:
         rule = round_.book.rule(one.rule)
         if rule is not None:
-            woken.setdefault((rule.order, one.anchor), []).append(Wake(rule, one.event, one.event))
+            woken.setdefault((rule.order, one.anchor), []).append(Wake(rule, one.event, one.event, waited=True))
 
 
 def _let_go(round_: Round, change: Change) -> None:
-    """The old anchor loses a record that left (D-23): its truths, timers and waiting events."""
-    if not change.left:
-        return
-    memory = round_.memory
+    """The old anchor loses a record that left (D-23): timers, fires, waiting events; the journey ends with its main."""
     for rule in round_.rules:
         if rule.node == change.node:
             firing.cancel(round_, rule, change.ref, "the record left the journey", whole=True)
+    round_.memory.waiting = [one for one in round_.memory.waiting if one.anchor != change.ref]
+    if change.node == 0:
+        reason = next(iter(sorted(change.kinds & _GONE)), "gone")
+        firing.cancel_all(round_, f"the journey ended: {reason}")
+        round_.decide("ended", anchor=change.ref, reason=reason, chain=change.chain)
+
+
+def _forget(round_: Round, change: Change) -> None:
+    """Forget what was true of a record that left; the marks of ``once`` rules stay (D-21)."""
+    for rule in round_.rules:
+        if rule.node == change.node:
             if rule.repeat != "once":
-                memory.forget_truth(rule.id, change.ref)
-            memory.marks.pop(f"{rule.id}@{change.ref}", None)
-    memory.waiting = [one for one in memory.waiting if one.anchor != change.ref]
+                round_.memory.forget_truth(rule.id, change.ref)
+            round_.memory.marks.pop(f"{rule.id}@{change.ref}", None)
 
 
 # -- triggers ------------------------------------------------------------------
@@ -227,8 +258,9 @@ def matches(rule: Rule, change: Change) -> bool:
 
 def _matches(trigger: Any, change: Change) -> bool:
     match trigger:
-        case EventTrigger(kind="created_or_edited"):
-            return bool(change.kinds & {"created", "edited"})
+        case EventTrigger(kind="edited" | "created_or_edited" as kind):
+            edited = "edited" in change.kinds and _is_edit(trigger, change)
+            return edited or (kind != "edited" and "created" in change.kinds)
         case EventTrigger(kind=kind):
             return kind in change.kinds
         case NamedTrigger(name=name):
@@ -236,6 +268,11 @@ def _matches(trigger: Any, change: Change) -> bool:
         case FieldTrigger():
             return "edited" in change.kinds and any(_field_matches(trigger, change, name) for name in trigger.fields)
     return False
+
+
+def _is_edit(trigger: EventTrigger, change: Change) -> bool:
+    """Whether a change is more than what the system itself writes: modified times, roll-ups (D-11)."""
+    return trigger.fields is None or bool(trigger.fields & (change.changed or frozenset()))
 
 
 def _field_matches(trigger: FieldTrigger, change: Change, name: str) -> bool:
@@ -249,12 +286,19 @@ def _field_matches(trigger: FieldTrigger, change: Change, name: str) -> bool:
     before = (change.before or {}).get(name)
     given = part.model_fields_set
     return all((
-        "from_" not in given or same(before, part.from_),
-        "to" not in given or same(after, part.to),
-        part.to_any_of is None or any(same(after, value) for value in part.to_any_of),
+        "from_" not in given or _is(before, part.from_),
+        "to" not in given or _is(after, part.to),
+        part.to_any_of is None or any(_is(after, value) for value in part.to_any_of),
         part.increased_by is None or _rise(before, after) >= part.increased_by,
         part.decreased_by is None or -_rise(before, after) >= part.decreased_by,
     ))  # fmt: skip
+
+
+def _is(value: Value, wanted: Value) -> bool:
+    """Whether a value is the one that a trigger names, texts compared as criteria compare them (D-113)."""
+    if isinstance(value, str) and isinstance(wanted, str):
+        return fold(value) == fold(wanted)
+    return same(value, wanted)
 
 
 def _rise(before: Value, after: Value) -> Any:

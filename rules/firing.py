@@ -1,23 +1,29 @@
 """Fires: how one firing of a rule runs through its steps, commands out and outcomes in (D-40 to D-48)."""
 
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from rules import timing
 from rules.actions.base import Do, Draft, Expand, Fail, Plan, Skip, Unready, WaitUntil
 from rules.book import Rule, Step
+from rules.calendars import CalendarError
 from rules.conflicts import settle_conflicts
 from rules.freshness import read_again, stale_records, take_read
 from rules.guards import alternates, chain_of, refusal
 from rules.identity import action_id, fire_id
-from rules.planning import PlanningStep
+from rules.outcomes import ask_for_attention, conclude, end, give_outputs, note, pass_step, refuse
+from rules.planning import ROW_SEPARATOR, PlanningStep
 from rules.rounds import Round
-from rules.state import Event, Fire
+from rules.state import Event, Failure, Fire, Sent
 from rules.templates import TemplateError
-from schemas.commands import Applied, Command, Outcome, Rejected, Uncertain
+from schemas.commands import Applied, Command, Outcome, RetryLater
 from schemas.events import Chain
 from schemas.values import Ref, ref
 
 MAX_STEPS = 10_000  # of one fire in one round: a bound, not a limit that a sane workflow meets
+_STOPPED = ("fresh", "attention", "held", "waiting")
 
 
 def start(round_: Round, rule: Rule, anchor: Ref, epoch: str, event: Event | None) -> None:
@@ -28,92 +34,83 @@ def start(round_: Round, rule: Rule, anchor: Ref, epoch: str, event: Event | Non
     if refused:
         round_.decide("suppressed", rule, anchor, reason=refused, chain=chain)
         return
-    name = fire_id(rule.id, anchor, epoch)
+    name = fire_id(rule.id, round_.journey, anchor, epoch)
     if name in round_.memory.fires:
         return
     truth = round_.truth(rule, anchor)
     truth.last_fired = round_.now
-    truth.recent = [
-        *(at for at in truth.recent if at > round_.now - round_.limits.breaker_window),
-        round_.now,
-    ]
+    truth.recent = [*(at for at in truth.recent if at > round_.now - round_.limits.breaker_window), round_.now]
     chain = Chain(chain.id, chain.hop, (*chain.fired, mark))
     round_.decide("fired", rule, anchor, fire=name, chain=chain, detail=_explained(round_, rule, anchor, event))
     timing.plan_scheduled(round_, rule, anchor, name, event, chain)
     if rule.top:
-        fire = Fire(name, rule.id, anchor, chain, [(path, "") for path in rule.top], event, round_.now)
-        if rule.fresh is not None and (reads := stale_records(round_, rule, anchor)):
-            fire.state = "fresh"
-            read_again(round_, rule, fire, reads)
-        round_.memory.fires[name] = fire
-        round_.started.append(name)
+        todo = [(path, "") for path in rule.top]
+        start_fire(round_, Fire(name, rule.id, anchor, chain, todo, event, round_.now, state="new"))
 
 
-def start_scheduled(round_: Round, rule: Rule, anchor: Ref, fire: Fire) -> None:
-    """Run the steps that a timer held back."""
+def start_fire(round_: Round, fire: Fire) -> None:
+    """Let a fire run with this round."""
     round_.memory.fires[fire.id] = fire
     round_.started.append(fire.id)
 
 
 def run_started(round_: Round) -> None:
-    """Run what the round started, in order, then settle conflicts between the writes (D-45)."""
+    """Run what the round started, in order, and what waited for data; then settle conflicts (D-45)."""
+    if not round_.memory.fires:
+        return
     started, round_.started = round_.started, []
-    held = _held(round_)
     for name in started:
-        fire = round_.memory.fires.get(name)
-        if fire is not None and held and held != name:
-            fire.state = "held"  # an earlier fire of the journey needs attention: order is kept (D-47)
-        elif fire is not None:
-            run(round_, fire)
+        if (fire := round_.memory.fires.get(name)) is not None:
+            _run_unless_held(round_, fire)
     for fire in list(round_.memory.fires.values()):
-        if fire.state == "unready" and fire.id not in started:
-            run(round_, fire)
-    settle_conflicts(round_)
+        if fire.state in ("unready", "held") and fire.id not in started:
+            _run_unless_held(round_, fire)
+    _settle(round_)
 
 
 def run(round_: Round, fire: Fire) -> None:
     """Run a fire until it has to wait: for an outcome, for data, for a timer, or for nothing more."""
-    if fire.state in ("fresh", "attention", "held", "waiting") or fire.awaits:
+    if fire.state in _STOPPED or fire.awaits:
         return
     rule = round_.book.rule(fire.rule)
-    if rule is None:
-        _end(round_, fire, None, "discarded", "the rule is no longer published")
+    if rule is None or any(path not in rule.steps for path, _ in fire.todo[:1]):
+        end(round_, fire, rule, "discarded", "the rule or this step of it is no longer published")
+        return
+    first = fire.state == "new" and fire.scheduled < 0
+    if first and rule.fresh is not None and (records := stale_records(round_, rule, fire.anchor)):
+        read_again(round_, rule, fire, records)
         return
     fire.state = "running"
     for _ in range(MAX_STEPS):
         if not fire.todo:
-            _end(round_, fire, rule, "done", "")
+            end(round_, fire, rule, "done")
             return
-        path, row = fire.todo[0]
-        step = rule.steps.get(path)
-        if step is None:
-            _end(round_, fire, rule, "discarded", "the step is no longer published")
+        step = rule.steps[fire.todo[0][0]]
+        if not _follow(round_, rule, fire, step, _plan(round_, rule, fire, step)):
             return
-        if not _follow(round_, rule, fire, step, _plan(round_, rule, fire, step, row)):
-            return
-    _attention(round_, rule, fire, "the fire has too many steps")
+    ask_for_attention(round_, rule, fire, "the fire has too many steps")
 
 
 def take_outcome(round_: Round, name: str, outcome: Outcome) -> None:
-    """Go on with a fire whose command came back; a repeated or unknown outcome changes nothing."""
+    """Go on with a fire whose command came back; a repeated, unknown or postponed outcome changes nothing."""
     fire = round_.memory.fires.get(name)
-    if fire is None or outcome.command_id not in fire.awaits:
+    if fire is None or outcome.command_id not in fire.awaits or isinstance(outcome, RetryLater):
         return
     rule = round_.book.rule(fire.rule)
-    if rule is None:
-        _end(round_, fire, None, "discarded", "the rule is no longer published")
+    step = rule.steps.get(fire.todo[0][0]) if rule is not None else None
+    if rule is None or step is None:
+        end(round_, fire, rule, "discarded", "the rule or this step of it is no longer published")
         return
     fire.awaits.remove(outcome.command_id)
-    match outcome:
-        case Applied():
-            _applied(round_, rule, fire, outcome)
-        case Rejected():
-            _refused(round_, rule, fire, outcome.code, f"{outcome.code}: {outcome.reason}")
-        case Uncertain():
-            _uncertain(round_, rule, fire, outcome)
+    if fire.state == "fresh":
+        _take_fresh(round_, rule, fire, outcome)
+    else:
+        note(round_, rule, fire, step, outcome)
+        if not fire.awaits:
+            conclude(round_, rule, fire, step)
     if not fire.awaits and name in round_.memory.fires:
         run(round_, fire)
-    settle_conflicts(round_)
+    _settle(round_)
 
 
 def resume(round_: Round, name: str, how: str) -> None:
@@ -122,54 +119,83 @@ def resume(round_: Round, name: str, how: str) -> None:
     rule = round_.book.rule(fire.rule) if fire is not None else None
     if fire is None or rule is None or fire.state != "attention":
         return
-    fire.state, fire.awaits = "running", []
+    # A fire that failed while it read again does so again, unless the operator skips just that.
+    fire.state = "new" if fire.reads and how == "retry" else "running"
+    fire.awaits, fire.sent, fire.attempt = [], {}, fire.attempt + 1
     if how == "stop":
-        _end(round_, fire, rule, "cancelled", "given up by an operator")
+        end(round_, fire, rule, "cancelled", "given up by an operator")
     else:
-        fire.attempt += 1
-        if how == "skip":
-            fire.todo.pop(0)
+        if how == "skip" and not fire.reads:
+            pass_step(fire)
+        fire.reads = {}
         run(round_, fire)
-    for other in list(round_.memory.fires.values()):
-        if other.state == "held" and not _held(round_):
-            other.state = "running"
-            run(round_, other)
-    settle_conflicts(round_)
+    run_started(round_)
 
 
 def cancel(round_: Round, rule: Rule, anchor: Ref, reason: str, *, whole: bool = False) -> None:
     """Cancel what a rule has planned for an anchor, timers and waiting fires, at once and visibly (D-51)."""
     timing.cancel(round_, rule, anchor, reason, whole=whole)
     for fire in list(round_.memory.fires.values()):
-        if fire.rule == rule.id and fire.anchor == anchor and fire.state == "waiting":
-            _end(round_, fire, rule, "cancelled", reason)
+        if fire.rule == rule.id and fire.anchor == anchor and (whole or fire.state == "waiting"):
+            end(round_, fire, rule, "cancelled", reason)
+
+
+def cancel_all(round_: Round, reason: str) -> None:
+    """The journey is over: cancel every fire and every timer of it (D-98)."""
+    for fire in list(round_.memory.fires.values()):
+        end(round_, fire, round_.book.rule(fire.rule), "cancelled", reason)
+    for rule in round_.rules:
+        for anchor in {timer.anchor: None for timer in round_.memory.timers.values() if timer.rule == rule.id}:
+            timing.cancel(round_, rule, anchor, reason, whole=True)
+
+
+def _run_unless_held(round_: Round, fire: Fire) -> None:
+    """An earlier fire of the journey that needs attention holds the later ones, so that order is kept (D-47)."""
+    holder = _holder(round_)
+    if holder and holder != fire.id:
+        fire.state = "held" if fire.state == "new" else fire.state
+        return
+    if fire.state == "held":
+        fire.state = "new"
+    run(round_, fire)
+
+
+def _settle(round_: Round) -> None:
+    """Settle conflicts; a fire of whose step nothing is left goes on with the next one."""
+    while len(round_.commands) > 1 and (freed := settle_conflicts(round_)):
+        for fire in freed:
+            pass_step(fire)
+            run(round_, fire)
 
 
 # -- steps ------------------------------------------------------------------
 
 
-def _plan(round_: Round, rule: Rule, fire: Fire, step: Step, row: str) -> Plan:
-    context = PlanningStep(round_, rule, fire, step, row)
+def _plan(round_: Round, rule: Rule, fire: Fire, step: Step) -> Plan:
     try:
-        return step.action.plan(context)
+        return step.action.plan(PlanningStep(round_, rule, fire, step, fire.todo[0][1]))
     except TemplateError as error:
         return Fail(error.problem)
+    except CalendarError as error:
+        return Fail(str(error))
 
 
 def _follow(round_: Round, rule: Rule, fire: Fire, step: Step, plan: Plan) -> bool:
     """Do what the plan says; true if the fire can go on to its next step at once."""
     match plan:
         case Do(drafts):
-            return _send(round_, rule, fire, step, drafts)
+            _send(round_, rule, fire, step, drafts)
+            return False
         case Skip(reason, outputs):
             round_.decide("step", rule, fire.anchor, fire=fire.id, step=step.path, reason=reason, chain=fire.chain)
-            fire.outputs[step.name] = dict(outputs)
-            fire.todo.pop(0)
+            give_outputs(round_, fire, step, dict(outputs))
+            pass_step(fire)
             return True
         case Expand(block, rows):
-            inner = [(path, f"{alias}={row}") for alias, row in rows or (("", ""),) for path in step.blocks[block]]
             row = fire.todo[0][1]
-            fire.todo[:1] = inner if rows else [(path, row) for path, _ in inner]
+            outer = f"{row}{ROW_SEPARATOR}" if row else ""
+            bound = [f"{outer}{alias}={ref}" for alias, ref in rows] or [row]
+            fire.todo[:1] = [(path, one) for one in bound for path in step.blocks[block]]
             return True
         case WaitUntil(at):
             timing.plan_wait(round_, fire, step, at)
@@ -179,27 +205,49 @@ def _follow(round_: Round, rule: Rule, fire: Fire, step: Step, plan: Plan) -> bo
             fire.state = "unready"
             return False
         case Fail(reason):
-            _refused(round_, rule, fire, "cannot", reason)
-            return fire.state == "running" and fire.id in round_.memory.fires
+            refuse(round_, rule, fire, step, Failure("cannot", reason))
+            return fire.state == "running"
 
 
-def _send(round_: Round, rule: Rule, fire: Fire, step: Step, drafts: tuple[Draft, ...]) -> bool:
+def _send(round_: Round, rule: Rule, fire: Fire, step: Step, drafts: tuple[Draft, ...]) -> None:
+    if len(drafts) == 1 and _can_go_along(step):
+        drafts = (_with_following(round_, rule, fire, drafts[0]),)
     for draft in drafts:
-        command = _command(rule, fire, step, draft, round_)
+        command = _command(round_, rule, fire, step, draft)
         alternating = alternates(round_, fire, draft)
         if alternating:
             round_.truth(rule, fire.anchor).quarantined = True
-            _end(round_, fire, rule, "alarm", f"quarantined: {alternating} alternates between two values")
-            return False
+            end(round_, fire, rule, "alarm", f"quarantined: {alternating} alternates between two values")
+            return
         fire.awaits.append(command.id)
+        fire.sent[command.id] = Sent(ref(draft.tab, draft.record_id) if draft.record_id else "", command.fields)
         round_.commands.append(command)
-    return False
 
 
-def _command(rule: Rule, fire: Fire, step: Step, draft: Draft, round_: Round) -> Command:
+def _with_following(round_: Round, rule: Rule, fire: Fire, draft: Draft) -> Draft:
+    """Consecutive updates of one record are one write; the later ones see the earlier ones' values (D-40)."""
+    record = ref(draft.tab, draft.record_id)
+    for path, row in fire.todo[1:]:
+        step = rule.steps.get(path)
+        if step is None or not _can_go_along(step) or any("steps." in source for source in step.texts):
+            break
+        seen = {**fire.overlay, record: {**fire.overlay.get(record, {}), **draft.fields}}
+        ahead = msgspec.structs.replace(fire, overlay=seen, todo=[(path, row)])
+        plan = _plan(round_, rule, ahead, step)
+        if not isinstance(plan, Do) or [one.part_of(draft) for one in plan.drafts] != [True]:
+            break
+        draft = replace(draft, fields={**draft.fields, **plan.drafts[0].fields})
+        fire.merged += 1
+    return draft
+
+
+def _can_go_along(step: Step) -> bool:
+    return step.action.verb in ("update", "link") and step.action.on_error == "stop"
+
+
+def _command(round_: Round, rule: Rule, fire: Fire, step: Step, draft: Draft) -> Command:
     part = draft.part + ("#fallback" if fire.fallback else "")
-    row = fire.todo[0][1]
-    name = action_id(fire.id, step.path, row + part, fire.attempt)
+    name = action_id(fire.id, step.path, fire.todo[0][1] + part, fire.attempt)
     key_field = round_.book.key_fields.get(draft.connection)
     key = draft.key or ((key_field, name) if draft.keyed and key_field else None)
     return Command(
@@ -211,81 +259,18 @@ def _command(rule: Rule, fire: Fire, step: Step, draft: Draft, round_: Round) ->
     )  # fmt: skip
 
 
-def _applied(round_: Round, rule: Rule, fire: Fire, outcome: Applied) -> None:
-    if fire.state == "fresh":
-        if not take_read(round_, rule, fire, outcome):
-            _end(round_, fire, rule, "discarded", "criteria no longer hold on what the CRMs say now (fresh)")
-        return
-    step = rule.steps.get(fire.todo[0][0]) if fire.todo else None
-    name = step.name if step is not None else ""
-    fire.outputs[name] = {"id": outcome.record_id, "url": outcome.url, **outcome.fields}
-    if outcome.record_id and step is not None:
-        _overlay(round_, fire, step, outcome)
-    round_.decide(
-        "step", rule, fire.anchor, fire=fire.id, step=fire.todo[0][0] if fire.todo else "", chain=fire.chain,
-        reason="found there already" if outcome.duplicate else "applied",
-        detail={"command": outcome.command_id, "record": outcome.record_id},
-    )  # fmt: skip
-    if not fire.awaits and fire.todo:
-        fire.todo.pop(0)
+def _take_fresh(round_: Round, rule: Rule, fire: Fire, outcome: Outcome) -> None:
+    """Take one record in that was read again; once all are here the criteria decide whether the fire runs (D-36)."""
+    if not isinstance(outcome, Applied):
+        fire.awaits = []
+        ask_for_attention(round_, rule, fire, f"could not read again (fresh): {outcome.reason}")
+    elif not take_read(round_, rule, fire, outcome):
+        truth = round_.truth(rule, fire.anchor)
+        truth.discarded, truth.last_fired = truth.discarded + 1, None  # it did not happen: a once-mark is not used up
+        end(round_, fire, rule, "discarded", "criteria no longer hold on what the CRMs say now (fresh)")
 
 
-def _overlay(round_: Round, fire: Fire, step: Step, outcome: Applied) -> None:
-    """Later steps see what this one wrote before it comes back as a change (D-40)."""
-    for alias, fields, creates in step.action.written():
-        if not creates:
-            rule = round_.book.rule(fire.rule)
-            tab = rule.workflow.tabs[alias] if rule is not None else ""
-            written = {name: outcome.fields[name] for name in fields if name in outcome.fields}
-            record = ref(tab, outcome.record_id)
-            fire.overlay[record] = {**fire.overlay.get(record, {}), **written}
-
-
-def _refused(round_: Round, rule: Rule, fire: Fire, code: str, reason: str) -> None:
-    """The failing-step policy: fallback owner, continue, branch, or stop and ask for attention (D-47, D-48)."""
-    path, row = fire.todo[0] if fire.todo else ("", "")
-    step = rule.steps.get(path)
-    if step is None or fire.state == "fresh":
-        _attention(round_, rule, fire, reason)
-        return
-    if code.startswith("owner") and getattr(step.action, "fallback", None) and not fire.fallback:
-        fire.fallback = True
-        return
-    if fire.awaits:
-        return  # the other commands of the step come back first; the last one decides
-    if step.action.on_error == "stop":
-        _attention(round_, rule, fire, reason)
-        return
-    round_.decide("failed", rule, fire.anchor, fire=fire.id, step=path, reason=reason, chain=fire.chain)
-    fire.todo[:1] = [(inner, row) for inner in step.blocks.get("on_error", ())]
-
-
-def _uncertain(round_: Round, rule: Rule, fire: Fire, outcome: Uncertain) -> None:
-    path = fire.todo[0][0] if fire.todo else ""
-    step = rule.steps.get(path)
-    if step is not None and getattr(step.action, "on_unknown", "ask") == "skip":
-        round_.decide(
-            "step", rule, fire.anchor, fire=fire.id, step=path, chain=fire.chain,
-            reason="unknown: the answer was lost, not repeated", detail={"command": outcome.command_id},
-        )  # fmt: skip
-        if not fire.awaits:
-            fire.todo.pop(0)
-        return
-    _attention(round_, rule, fire, f"unknown whether it happened: {outcome.reason}")
-
-
-def _attention(round_: Round, rule: Rule, fire: Fire, reason: str) -> None:
-    fire.state = "attention"
-    step = fire.todo[0][0] if fire.todo else ""
-    round_.decide("failed", rule, fire.anchor, fire=fire.id, step=step, reason=reason, chain=fire.chain)
-
-
-def _end(round_: Round, fire: Fire, rule: Rule | None, kind: Any, reason: str) -> None:
-    round_.memory.fires.pop(fire.id, None)
-    round_.decide(kind, rule, fire.anchor, fire=fire.id, reason=reason, chain=fire.chain)
-
-
-def _held(round_: Round) -> str:
+def _holder(round_: Round) -> str:
     """The fire that holds the journey because a step of it failed; empty if none does."""
     for fire in round_.memory.fires.values():
         rule = round_.book.rule(fire.rule)
@@ -297,4 +282,8 @@ def _held(round_: Round) -> str:
 def _explained(round_: Round, rule: Rule, anchor: Ref, event: Event | None) -> dict[str, Any]:
     if rule.criteria is None:
         return {}
-    return {"criteria": rule.criteria.explain(round_.scope(rule, anchor, event=event)).lines()}
+    records = round_.scope(rule, anchor, event=event).records
+    observed = {
+        f"{alias}.{name}": image.get(name) for alias, name in rule.observed if isinstance(image := records[alias], dict)
+    }
+    return {"criteria": rule.criteria.text, "observed": observed}

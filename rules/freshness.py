@@ -23,6 +23,7 @@ def stale_records(round_: Round, rule: Rule, anchor: Ref) -> list[Ref]:
 
 def read_again(round_: Round, rule: Rule, fire: Fire, records: list[Ref]) -> None:
     """Ask the CRMs for the records as they are now; the fire waits for the answers."""
+    fire.state = "fresh"
     for record in records:
         tab = tab_of(record)
         draft = Draft(tab.partition(":")[0], tab, "read", record.partition("/")[2])
@@ -42,5 +43,5 @@ def take_read(round_: Round, rule: Rule, fire: Fire, outcome: Applied) -> bool:
     fire.overlay[fire.reads[outcome.command_id]] = dict(outcome.fields)
     if fire.awaits:
         return True
-    fire.state = "running"
+    fire.state, fire.reads = "running", {}
     return round_.verdict(rule, fire.anchor, fire.event, fire.overlay) is not False

@@ -10,9 +10,12 @@ def derived(*parts: object) -> str:
     return hashlib.sha256(_SEPARATOR.join(map(str, parts)).encode()).hexdigest()[:24]
 
 
-def fire_id(rule: str, anchor: str, epoch: str) -> str:
-    """The id of a fire: rule (with its workflow), anchor and epoch (D-41)."""
-    return derived("fire", rule, anchor, epoch)
+def fire_id(rule: str, journey: str, anchor: str, epoch: str) -> str:
+    """The id of a fire: rule (with its workflow), anchor in its journey, and epoch (D-41).
+
+    A record reached by two paths belongs to both journeys, and fires in each (D-10).
+    """
+    return derived("fire", rule, journey, anchor, epoch)
 
 
 def action_id(fire: str, path: str, part: str, attempt: int) -> str:

@@ -34,6 +34,7 @@ class Join:
         """Per membership touched since the last settling: the image by which it stood, or none."""
         self._index: dict[tuple[str, str, bool], dict[str, dict[Ref, None]]] = {}
         self._gone: dict[tuple[int, str], int] = {}
+        """While a record is replaced: since when the values were named that its old image named."""
 
     def put(self, ref: Ref, image: Image, at: int) -> None:
         """Let a record into the join, wherever its image belongs."""
@@ -51,19 +52,8 @@ class Join:
 
     def take_out(self, ref: Ref) -> None:
         """Take a record out of the join, with the image by which it came in."""
-        image = self.shown[ref]
-        tab = tab_of(ref)
-        if ref == self.main:
-            self._exit(0, ref, image)
-        for node in self.tree.of_tab.get(tab, ()):
-            if ref in self.members[node]:
-                self._exit(node, ref, image)
-        for key, values in self._indexed(tab, image):
-            for value in values:
-                del self._index[key][value][ref]
-                if not self._index[key][value]:
-                    del self._index[key][value]
-        del self.shown[ref]
+        self._remove(ref)
+        self._gone.clear()
 
     def replace(self, ref: Ref, image: Image, at: int) -> None:
         """Give a record its newer image; it moves only if a field on an edge changed."""
@@ -71,9 +61,16 @@ class Join:
         if all(old.get(field) == image.get(field) for field in self.tree.edge_fields.get(tab_of(ref), ())):
             self.shown[ref] = image
             return
-        self.take_out(ref)
+        self._remove(ref)
         self.put(ref, image, at)
         self._gone.clear()
+
+    def recall_since(self, since: list[dict[str, int]]) -> None:
+        """Take the times at which values came to be named as they were before a restart."""
+        self.since = [
+            {value: at for value, at in kept.items() if value in wanted}
+            for kept, wanted in zip(since, self.wanted, strict=True)
+        ]
 
     def take_memberships(self) -> tuple[list[Membership], list[tuple[int, Ref, Image]]]:
         """Who joined and who left since the last call, net; leavers with the image by which they stood."""
@@ -115,6 +112,21 @@ class Join:
             default=None,
         )
 
+    def _remove(self, ref: Ref) -> None:
+        image = self.shown[ref]
+        tab = tab_of(ref)
+        if ref == self.main:
+            self._exit(0, ref, image)
+        for node in self.tree.of_tab.get(tab, ()):
+            if ref in self.members[node]:
+                self._exit(node, ref, image)
+        for key, values in self._indexed(tab, image):
+            for value in values:
+                del self._index[key][value][ref]
+                if not self._index[key][value]:
+                    del self._index[key][value]
+        del self.shown[ref]
+
     def _indexed(self, tab: str, image: Image) -> Iterator[tuple[tuple[str, str, bool], tuple[str, ...]]]:
         seen: set[tuple[str, bool]] = set()
         for node in self.tree.of_tab.get(tab, ()):
@@ -146,7 +158,7 @@ class Join:
             return
         self.since[node][value] = self._gone.pop((node, value), at)
         self._count_key(node, value, 1)
-        for ref in list(self.holders(node, value)):
+        for ref in sorted(self.holders(node, value)):  # in an order that survives a restart
             self._enter(node, ref, self.shown[ref], at)
 
     def _exit(self, node: int, ref: Ref, image: Image) -> None:
@@ -165,7 +177,7 @@ class Join:
         del self.wanted[node][value]
         self._gone[(node, value)] = self.since[node].pop(value)
         self._count_key(node, value, -1)
-        for ref in list(self.holders(node, value)):
+        for ref in sorted(self.holders(node, value)):
             if ref in self.members[node] and not self._belongs(node, self.shown[ref]):
                 self._exit(node, ref, self.shown[ref])
 

@@ -1,10 +1,10 @@
-"""What becomes of a step once its commands are back: outputs, own writes, and the failing-step policy (D-40 to D-48)."""
+"""What becomes of a step once its commands are back: outputs, own writes, the failing-step policy (D-40 to D-48)."""
 
 from rules import timing
 from rules.book import Rule, Step
 from rules.rounds import Round
-from rules.state import Failure, Fire
-from schemas.commands import Applied, Outcome, Rejected, RetryLater, Uncertain
+from rules.state import Failure, Fire, Sent
+from schemas.commands import Applied, Outcome, Rejected, Uncertain
 from schemas.decisions import DecisionKind
 
 _UNFINISHED = ("discarded", "cancelled", "alarm")
@@ -12,26 +12,14 @@ _UNFINISHED = ("discarded", "cancelled", "alarm")
 
 def note(round_: Round, rule: Rule, fire: Fire, step: Step, outcome: Outcome) -> None:
     """Take one outcome in; a failure waits until the other commands of the step are back."""
-    sent = fire.sent.pop(outcome.command_id, None)
     match outcome:
         case Applied():
-            written = sent.fields if sent is not None else {}
-            if sent is not None and sent.ref:
-                fire.overlay[sent.ref] = {**fire.overlay.get(sent.ref, {}), **written, **outcome.fields}
-            give_outputs(
-                round_, fire, step, {**written, **outcome.fields, "id": outcome.record_id, "url": outcome.url}
-            )
-            detail = {"command": outcome.command_id, "record": outcome.record_id}
-            reason = "found there already" if outcome.duplicate else "applied"
-            round_.decide(
-                "step", rule, fire.anchor, fire=fire.id, step=step.path, chain=fire.chain, reason=reason, detail=detail
-            )
+            _succeed(round_, rule, fire, step, outcome)
         case Rejected():
             fire.failures.append(Failure(outcome.code, f"{outcome.code}: {outcome.reason}"))
         case Uncertain():
             fire.failures.append(Failure("unknown", outcome.reason, uncertain=True))
-        case RetryLater():
-            raise TypeError("a postponed command is not an outcome for the journey: its connector tries it again")
+    fire.sent.pop(outcome.command_id, None)
 
 
 def conclude(round_: Round, rule: Rule, fire: Fire, step: Step) -> None:
@@ -46,6 +34,22 @@ def conclude(round_: Round, rule: Rule, fire: Fire, step: Step) -> None:
         pass_step(fire)
 
 
+def _succeed(round_: Round, rule: Rule, fire: Fire, step: Step, outcome: Applied) -> None:
+    """Note the outputs and what was written: later steps see it before it comes back as a change (D-40, D-46)."""
+    sent = fire.sent.get(outcome.command_id, Sent(""))
+    if sent.ref:
+        stored = {name: outcome.fields.get(name, value) for name, value in sent.fields.items()}
+        fire.overlay[sent.ref] = {**fire.overlay.get(sent.ref, {}), **stored}
+    outputs = {**sent.fields, **outcome.fields, "id": outcome.record_id, "url": outcome.url}
+    for path, _ in fire.todo[: 1 + fire.merged]:
+        give_outputs(round_, fire, rule.steps[path], outputs)
+    round_.decide(
+        "step", rule, fire.anchor, fire=fire.id, step=step.path, chain=fire.chain,
+        reason="found there already" if outcome.duplicate else "applied",
+        detail={"command": outcome.command_id, "record": outcome.record_id},
+    )  # fmt: skip
+
+
 def refuse(round_: Round, rule: Rule, fire: Fire, step: Step, failure: Failure) -> None:
     """The failing-step policy: fallback owner, continue, branch, or stop and ask for attention (D-47, D-48)."""
     if failure.code.startswith("owner") and getattr(step.action, "fallback", None) and not fire.fallback:
@@ -54,9 +58,7 @@ def refuse(round_: Round, rule: Rule, fire: Fire, step: Step, failure: Failure) 
     if step.action.on_error == "stop":
         ask_for_attention(round_, rule, fire, failure.reason)
         return
-    round_.decide(
-        "failed", rule, fire.anchor, fire=fire.id, step=step.path, reason=failure.reason, chain=fire.chain
-    )
+    round_.decide("failed", rule, fire.anchor, fire=fire.id, step=step.path, reason=failure.reason, chain=fire.chain)
     row = fire.todo[0][1]
     pass_step(fire)
     fire.todo[:0] = [(inner, row) for inner in step.blocks.get("on_error", ())]
@@ -75,9 +77,9 @@ def _doubt(round_: Round, rule: Rule, fire: Fire, step: Step, failure: Failure) 
 
 
 def pass_step(fire: Fire) -> None:
-    """The present step is over."""
-    fire.todo.pop(0)
-    fire.fallback = False
+    """The present step is over, and with it those whose writes went along with its own."""
+    del fire.todo[: 1 + fire.merged]
+    fire.fallback, fire.merged = False, 0
 
 
 def give_outputs(round_: Round, fire: Fire, step: Step, outputs: dict[str, object]) -> None:
@@ -90,7 +92,7 @@ def give_outputs(round_: Round, fire: Fire, step: Step, outputs: dict[str, objec
 
 def ask_for_attention(round_: Round, rule: Rule, fire: Fire, reason: str) -> None:
     """The fire stops until an operator says how to go on."""
-    fire.state = "attention"
+    fire.state, fire.merged = "attention", 0
     step = fire.todo[0][0] if fire.todo else ""
     round_.decide("failed", rule, fire.anchor, fire=fire.id, step=step, reason=reason, chain=fire.chain)
 
@@ -100,4 +102,5 @@ def end(round_: Round, fire: Fire, rule: Rule | None, kind: DecisionKind, reason
     round_.memory.fires.pop(fire.id, None)
     round_.decide(kind, rule, fire.anchor, fire=fire.id, reason=reason, chain=fire.chain)
     if kind in _UNFINISHED:
+        timing.forget_wait(round_, fire.id)
         timing.cancel_of(round_, fire.id, reason)

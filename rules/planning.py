@@ -1,9 +1,10 @@
 """What an action sees while it plans: the journey from its anchor, the fire's own writes and outputs laid over it."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import time
 
-from rules.actions.base import Target, who_named, who_texts
+from rules.actions.base import Target, due_duration, who_named, who_texts
 from rules.book import Rule, Step
 from rules.criteria.scope import UNKNOWN, RelatedRow, Unknown, Verdict
 from rules.durations import Duration
@@ -12,8 +13,12 @@ from rules.recurrence_forms import read_clock
 from rules.rounds import Round
 from rules.state import Fire
 from rules.templates import Rendered
+from rules.templates.filters import text_of
+from rules.trees import ID
 from rules.view import JourneyScope
-from schemas.values import Image, Ref, Value
+from schemas.values import Image, Ref, Value, is_empty
+
+ROW_SEPARATOR = "\x1f"  # between the rows that nested `for_each` bind; cannot occur in an alias or a CRM id
 
 
 class PlanningStep:
@@ -21,10 +26,9 @@ class PlanningStep:
 
     def __init__(self, round_: Round, rule: Rule, fire: Fire, step: Step, row: str) -> None:
         self._round, self._rule, self._fire, self._step = round_, rule, fire, step
-        self._alias, _, self._row = row.partition("=")
-        self.now, self.anchor = round_.now, fire.anchor
+        self.now, self.anchor, self.fallback = round_.now, fire.anchor, fire.fallback
         self.command_id = action_id(fire.id, step.path, row, fire.attempt)
-        self._scope = self._scope_of_row()
+        self._scope = self._scope_of(row)
 
     def text(self, source: str) -> Value | Unknown:
         """The value of one of the action's texts."""
@@ -65,13 +69,24 @@ class PlanningStep:
 
     def context_fields(self) -> Mapping[str, Value]:
         """The workflow's ``context:`` values by field name; those that are unknown or empty are left out."""
-        values: dict[str, Value] = {}
+        return {path.partition(".")[2]: value for path, value in self._context_values()}
+
+    def context_lines(self) -> tuple[str, ...]:
+        """The same as lines of a message; a name that two tabs share is told with its tab."""
+        values = list(self._context_values())
+        names = Counter(path.partition(".")[2] for path, _ in values)
+        return tuple(
+            f"{path if names[name] > 1 else name}: {text_of(value)}"
+            for path, value in values
+            for name in [path.partition(".")[2]]
+        )
+
+    def _context_values(self) -> Iterator[tuple[str, Value]]:
         for path in self._rule.workflow.source.context:
-            alias, _, field = path.partition(".")
+            alias, _, name = path.partition(".")
             image = self._scope.records[alias]
-            if isinstance(image, dict) and image.get(field) is not None:
-                values[field] = image[field]
-        return values
+            if isinstance(image, dict) and not is_empty(image.get(name)):
+                yield path, image[name]
 
     def who(self, source: str) -> str | Unknown | None:
         """A person or group as connectors resolve it."""
@@ -88,7 +103,7 @@ class PlanningStep:
 
     def due_day(self, source: str) -> Value:
         """The day of ``created + 1 day``."""
-        duration = Duration.parse(source.removeprefix("created").strip().removeprefix("+").strip())
+        duration = Duration.parse(due_duration(source))
         calendar = self._rule.workflow.calendar
         if duration.in_days:
             return calendar.add_days(calendar.day(self.now), duration).isoformat()
@@ -102,16 +117,20 @@ class PlanningStep:
         tomorrow = calendar.add_days(calendar.day(self.now), Duration(1, "days"))
         return at if at > self.now else calendar.at_clock(tomorrow, moment)
 
-    def _scope_of_row(self) -> JourneyScope:
-        fire = self._fire
+    def _scope_of(self, row: str) -> JourneyScope:
+        """The view from the anchor, or from the records that enclosing ``for_each`` bind, the innermost last."""
+        fire, view = self._fire, self._round.view
         scope = self._round.scope(self._rule, fire.anchor, event=fire.event, overlay=fire.overlay, outputs=fire.outputs)
-        if self._alias and self._row in self._round.view.join.shown:
-            return scope.at(self._alias, RelatedRow(self._row, self._round.view.image(self._row, fire.overlay)))
+        for one in row.split(ROW_SEPARATOR) if row else ():
+            alias, _, ref = one.partition("=")
+            if ref in view.join.shown:
+                scope = scope.at(alias, RelatedRow(ref, view.image(ref, fire.overlay)))
         return scope
 
     def _link(self, node: int) -> tuple[str, Value | Unknown] | None:
+        """The new record's field that names its parent; none if the parent names the record, or for the main tab."""
         place = self._round.view.join.tree.nodes[node]
-        if place.parent is None:
+        if place.parent is None or place.up.far_field == ID:
             return None
         near = self._scope.ref_of(place.parent)
         if not isinstance(near, str):

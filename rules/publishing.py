@@ -10,6 +10,8 @@ from rules.calendars import Calendar
 from rules.compiling import RuleCompiler
 from rules.document import Document
 from rules.errors import Problem, Problems, WorkflowError
+from rules.lint import RuleNode, lint
+from rules.outline import outline
 from rules.project import Project
 from rules.source import read_yaml
 from rules.suggest import did_you_mean
@@ -83,6 +85,7 @@ class _Publisher:
         self._trails: dict[str, set[str]] = {}
         self._rules: dict[str, list[tuple[RulePart, Rule]]] = {}
         self._workflows: list[Workflow] = []
+        self._outlines: list[RuleNode] = []
 
     def edition(self) -> Edition:
         tabs = [Tabs(draft.file, draft.document, self._project) for draft in self._drafts]
@@ -95,6 +98,7 @@ class _Publisher:
         trees = {main: builder.build() for main, builder in builders.items()}
         for (draft, one), placed in zip(sound, nodes, strict=True):
             self._compile(draft, one, placed, trees[one.main])
+        self._problems += lint(self._outlines)
         return Edition(self._book(trees), Problems.of(self._problems), self._drafts)
 
     def _refuse_doubles(self) -> None:
@@ -118,11 +122,15 @@ class _Publisher:
             tabs={one.alias: one.tab for one in tabs.hanging},
             calendar=self._calendar(draft),
             teams=file.teams,
-            several={alias: part.several for alias, part in file.tabs.items() if part.several != "all"},
+            several={
+                nodes[alias]: part.several for alias, part in file.tabs.items() if part.several in ("none", "oldest")
+            },
         )
         self._workflows.append(workflow)
         compiler = RuleCompiler(workflow, tree, draft.document, self._project)
-        self._rules.setdefault(tabs.main, []).extend(compiler.rules())
+        rules = list(compiler.rules())
+        self._rules.setdefault(tabs.main, []).extend(rules)
+        self._outlines += outline(rules, draft.document)
         self._problems += compiler.problems
         for collected, found in ((self._reads, compiler.reads), (self._trails, compiler.trails)):
             for alias, name in found:

@@ -115,6 +115,8 @@ class Fire(msgspec.Struct, array_like=True):
     """The records being read again, by command id (D-36)."""
     sent: dict[str, Sent] = {}
     """What the commands that are out will have written, by command id (D-40)."""
+    merged: int = 0
+    """How many steps after the present one are in the same write (D-40)."""
     failures: list[Failure] = []
     """What went wrong with commands of the present step while others of it are still out."""
 

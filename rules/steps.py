@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -25,6 +25,14 @@ Read = tuple[str, str]
 T = TypeVar("T")
 
 
+class MakesContext(Protocol):
+    """Says what a text may name."""
+
+    def __call__(self, own: str, steps: frozenset[str], *, changes: bool, seen_from: str) -> Context:
+        """The names for a text whose bare names are fields of ``own``, after these steps."""
+        ...
+
+
 @dataclass
 class Compiled:
     """What compiling the actions of one rule has found."""
@@ -34,6 +42,8 @@ class Compiled:
     """What texts and templates read: a fire waits until these are known."""
     written: set[Read] = field(default_factory=set)
     conditions: set[Read] = field(default_factory=set)
+    trails: set[Read] = field(default_factory=set)
+    """The fields of whose earlier values conditions ask."""
 
 
 class StepCompiler:
@@ -44,22 +54,26 @@ class StepCompiler:
         file: WorkflowFile,
         document: Document,
         project: Project,
-        context: Callable[[str, frozenset[str]], Context],
+        context: MakesContext,
         own: str,
+        *,
+        changes: bool = False,
     ) -> None:
         self._file, self._document, self._project = file, document, project
-        self._context, self._own = context, own
+        self._make_context, self._own = context, own
+        self.changes = changes
+        """Whether texts may ask what the waking event changed (D-117)."""
         self.problems: list[Problem] = []
         self.compiled = Compiled()
 
-    def block(self, steps: Steps, at: Path, prefix: str, earlier: frozenset[str]) -> tuple[str, ...]:
-        """Compile a list of actions; the paths of their steps in order."""
+    def block(self, steps: Steps, at: Path, prefix: str, earlier: frozenset[str], bound: str = "") -> tuple[str, ...]:
+        """Compile a list of actions; the paths of their steps in order. ``bound`` is what a ``for_each`` binds."""
         paths: list[str] = []
         for number, raw in enumerate(steps):
             path = f"{prefix}{number}"
             action = self._action(raw, (*at, number))
             if action is not None:
-                self._step(action, raw, (*at, number), path, earlier)
+                self._step(action, raw, (*at, number), path, earlier, bound)
                 earlier |= {action.name or action.default_name}
                 paths.append(path)
         return tuple(paths)
@@ -87,18 +101,21 @@ class StepCompiler:
             hint = did_you_mean(str(first), known) or f"There are: {', '.join(known)}."
             self._tell((*at, first) if raw else at, f"unknown action '{first}'", hint, key=bool(raw))
 
-    def _step(self, action: Action, raw: Mapping[str, Any], at: Path, path: str, earlier: frozenset[str]) -> None:
-        context = self._context(self._own, earlier)
+    def _step(
+        self, action: Action, raw: Mapping[str, Any], at: Path, path: str, earlier: frozenset[str], bound: str
+    ) -> None:
+        context = self._context(self._own, earlier, bound)
         self._check_names(action, at)
+        self._check_single(action, context, at)
         texts = {source: self._text(source, raw, at, context) for source in action.texts()}
         criteria = {
             source: self._criteria(source, raw, at, context if alias is None else self._context(alias, earlier))
             for source, alias in action.conditions()
         }
-        template = next((self._template(name, at, earlier) for _, name in action.marked(TEMPLATE)), None)
+        template = next((self._template(name, at, context) for _, name in action.marked(TEMPLATE)), None)
         self._check_writes(action, at)
         blocks = {
-            name: self.block(steps, self._find_steps(raw, steps, at), f"{path}.{name}.", earlier)
+            name: self.block(steps, self._find_steps(raw, steps, at), f"{path}.{name}.", earlier, action.binds or bound)
             for name, steps in action.blocks()
         }
         found = self.compiled
@@ -114,6 +131,7 @@ class StepCompiler:
             found.reads |= set(text.reads) if text else set()
         for one in criteria.values():
             found.conditions |= set(one.reads) if one else set()
+            found.trails |= set(one.trails) if one else set()
         if template is not None:
             found.reads |= set(template.reads)
 
@@ -127,7 +145,11 @@ class StepCompiler:
         )
 
     def _criteria(self, source: str, raw: Any, at: Path, context: Context) -> Criteria | None:
-        return self._try(lambda: compile_criteria(source, context), (*at, *_path_to(raw, source)))
+        place = (*at, *_path_to(raw, source))
+        criteria = self._try(lambda: compile_criteria(source, context), place)
+        for caution in criteria.cautions if criteria is not None else ():
+            self.problems.append(self._document.problem(place, caution.text, caution.hint, "warning"))
+        return criteria
 
     def _try(self, compile_: Callable[[], T], at: Path) -> T | None:
         try:
@@ -136,22 +158,24 @@ class StepCompiler:
             self.problems.append(problem_in_text(self._document, at, error))
             return None
 
-    def _template(self, name: str, at: Path, earlier: frozenset[str]) -> Template | None:
+    def _template(self, name: str, at: Path, context: Context) -> Template | None:
         source = self._project.templates.get(name)
         if source is None:
             known = sorted(self._project.templates)
             hint = did_you_mean(name, known) or f"Write it to templates/{name}.liquid."
             self._tell((*at, "template"), f"there is no template '{name}'", hint)
             return None
-        context = self._context(self._own, earlier)
         many = [alias for alias, one in context.aliases.items() if not one.to_one]
         fields = {alias: fields_of(one.tab) for alias, one in context.aliases.items()}
         try:
-            return compile_template(name, source, fields, steps=earlier, to_many=many, zone=context.calendar.zone)
+            return compile_template(name, source, fields, steps=context.steps, to_many=many, zone=context.calendar.zone)
         except TemplateError as error:
             place = Place(f"templates/{name}.liquid", error.line, error.column)
             self.problems.append(Problem(error.problem, error.hint, place))
             return None
+
+    def _context(self, own: str, earlier: frozenset[str], bound: str = "") -> Context:
+        return self._make_context(own, earlier, changes=self.changes, seen_from=bound)
 
     # -- names --------------------------------------------------------------
 
@@ -163,6 +187,13 @@ class StepCompiler:
         for key, value in action.marked(WHO):
             for who in value if isinstance(value, list) else [value]:
                 self._check_team(who, (*at, key))
+
+    def _check_single(self, action: Action, context: Context, at: Path) -> None:
+        """An action on one record must know which one it is."""
+        for key, alias in action.single():
+            if alias in context.aliases and not context.aliases[alias].to_one:
+                problem = f"there can be several records of tab {alias}"
+                self._tell((*at, key), problem, f"Say which: {action.for_several(alias)}.")
 
     def _check_team(self, who: str, at: Path) -> None:
         group, _, name = who.removeprefix("manager of ").partition(" ")

@@ -1,6 +1,6 @@
 """The ``tabs:`` block: which tabs a workflow joins, and by which equalities (D-10, D-35)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from rules.document import Document, Path
@@ -146,10 +146,14 @@ def fields_of(tab: Tab | None) -> frozenset[str] | None:
     return frozenset({*tab.fields, ID}) if tab is not None else None
 
 
-def single_aliases(tree: Tree, nodes: Mapping[str, int], start: int) -> Iterator[str]:
-    """The aliases that mean at most one record, seen from a record at a node."""
+def single_aliases(tree: Tree, nodes: Mapping[str, int], start: int, several: Container[int] = ()) -> Iterator[str]:
+    """The aliases that mean at most one record, seen from a record at a node.
+
+    ``several`` are the nodes of whose matches at most one is chosen (D-35).
+    """
     for alias, node in nodes.items():
-        if tree.to_one(node, tree.common(node, start)):
+        way = tree.path(node)[len(tree.path(tree.common(node, start))) :]
+        if all(tree.nodes[step].up.far_field == ID or step in several for step in way):
             yield alias
 
 

@@ -26,7 +26,7 @@ def plan_scheduled(round_: Round, rule: Rule, anchor: Ref, fire: str, event: Eve
             continue
         timer = Timer(
             id=derived("timer", fire, entry.number), kind=SCHEDULED, due=None, rule=rule.id, anchor=anchor,
-            fire=derived("scheduled", fire, entry.number), entry=entry.number, chain=chain, event=event,
+            fire=derived("scheduled", fire, entry.number), entry=entry.number, chain=chain, event=event, of=fire,
         )  # fmt: skip
         _plan_entry(round_, rule, timer, _entry_due(round_, rule, anchor, entry))
 
@@ -52,10 +52,13 @@ def plan_wait(round_: Round, fire: Fire, step: Step, at: int) -> None:
 
 def follow_dates(round_: Round, changes: Iterable[Change]) -> None:
     """Plan again what hangs on a date field that a change moved (D-53)."""
+    dated = [rule for rule in round_.rules if rule.follows_dates]
+    if not dated:
+        return
     for change in changes:
         if change.left:
             continue
-        for rule in round_.rules:
+        for rule in dated:
             if rule.node == change.node:
                 _follow_triggers(round_, rule, change)
                 _follow_scheduled(round_, rule, change)
@@ -72,6 +75,23 @@ def cancel(round_: Round, rule: Rule, anchor: Ref, reason: str, *, whole: bool =
                 decide_timer(round_, "cancelled", rule, timer, reason)
         elif whole and timer.kind in (DATE, SCHEDULE, WAKE):
             del round_.memory.timers[timer.id]
+
+
+def forget_wait(round_: Round, fire: str) -> None:
+    """Forget the end of a ``wait`` step of a fire that is over."""
+    for timer in list(round_.memory.timers.values()):
+        if timer.kind == WAIT and timer.fire == fire:
+            del round_.memory.timers[timer.id]
+
+
+def cancel_of(round_: Round, fire: str, reason: str) -> None:
+    """Cancel the scheduled actions that a fire planned and that have not run."""
+    for timer in list(round_.memory.timers.values()):
+        rule = round_.book.rule(timer.rule)
+        if timer.of == fire:
+            del round_.memory.timers[timer.id]
+            if rule is not None and not timer.ran:
+                decide_timer(round_, "cancelled", rule, timer, reason)
 
 
 # -- scheduled actions ------------------------------------------------------------------
@@ -141,35 +161,51 @@ def _follow_scheduled(round_: Round, rule: Rule, change: Change) -> None:
 def _follow_triggers(round_: Round, rule: Rule, change: Change) -> None:
     for number, trigger in enumerate(rule.triggers):
         if isinstance(trigger, DueTrigger) and _touches(change, trigger.field):
-            plan_date(round_, rule, number, trigger, change.ref)
+            _follow_date(round_, rule, number, trigger, change)
         elif isinstance(trigger, RecurringTrigger) and change.changed is None:
             plan_next(round_, rule, number, trigger, change.ref, round_.now)
 
 
-def plan_date(round_: Round, rule: Rule, number: int, trigger: DueTrigger, anchor: Ref) -> None:
+def _follow_date(round_: Round, rule: Rule, number: int, trigger: DueTrigger, change: Change) -> None:
+    """Plan a date trigger anew; what a moved date does to it is told, also when its new time has passed (G8)."""
+    before = round_.memory.timers.get(derived(DATE, rule.id, number, change.ref))
+    timer = plan_date(round_, rule, number, trigger, change.ref)
+    if change.changed is None:
+        return
+    if timer is not None and (before is None or before.planned != timer.planned):
+        late = "its time has passed, within grace" if timer.planned < round_.now else f"{trigger.field} moved"
+        decide_timer(round_, "replanned" if before is not None else "planned", rule, timer, late)
+    elif timer is None and (passed := _passed(round_, rule, trigger, change.ref)) is not None:
+        detail = {"due": format_instant(passed)}
+        reason = f"its time {format_instant(passed)} has passed"
+        round_.decide("discarded", rule, change.ref, reason=reason, detail=detail)
+    elif timer is None and before is not None:
+        decide_timer(round_, "cancelled", rule, before, f"{trigger.field} is empty")
+
+
+def plan_date(round_: Round, rule: Rule, number: int, trigger: DueTrigger, anchor: Ref) -> Timer | None:
     """Plan a date trigger from its field's value; a date that has passed fires within grace (D-53, D-54)."""
     name = derived(DATE, rule.id, number, anchor)
     round_.memory.timers.pop(name, None)
     base = _date_value(round_, anchor, trigger.field)
     if base is None:
-        return
-    earliest = round_.now - round_.limits.grace - 1
-    due = next_due(base, trigger.plan, rule.workflow.calendar, earliest)
-    done = round_.truth(rule, anchor).done_dues
-    if due is not None and due in done:
-        due = next_due(base, trigger.plan, rule.workflow.calendar, due)
-    if due is not None:
-        timer = Timer(
-            id=name,
-            kind=DATE,
-            due=due,
-            rule=rule.id,
-            anchor=anchor,
-            epoch=str(due),
-            entry=number,
-            planned=due,
-        )
-        round_.memory.timers[name] = timer
+        return None
+    calendar = rule.workflow.calendar
+    due = next_due(base, trigger.plan, calendar, round_.now - round_.limits.grace - 1)
+    if due is not None and due in round_.truth(rule, anchor).done_dues:
+        due = next_due(base, trigger.plan, calendar, due)
+    if due is None:
+        return None
+    timer = Timer(id=name, kind=DATE, due=due, rule=rule.id, anchor=anchor, epoch=str(due), entry=number, planned=due)
+    round_.memory.timers[name] = timer
+    return timer
+
+
+def _passed(round_: Round, rule: Rule, trigger: DueTrigger, anchor: Ref) -> int | None:
+    """The time of a date trigger that is over and was never run; none if there is none."""
+    base = _date_value(round_, anchor, trigger.field)
+    due = _due(base, trigger.plan, rule) if base is not None else None
+    return due if due is not None and due not in round_.truth(rule, anchor).done_dues else None
 
 
 def plan_next(round_: Round, rule: Rule, number: int, trigger: RecurringTrigger, anchor: Ref, after: int) -> None:
@@ -178,14 +214,7 @@ def plan_next(round_: Round, rule: Rule, number: int, trigger: RecurringTrigger,
     due = trigger.recurrence.next_after(after, rule.workflow.calendar)
     if due is not None and name not in round_.memory.timers:
         round_.memory.timers[name] = Timer(
-            id=name,
-            kind=SCHEDULE,
-            due=due,
-            rule=rule.id,
-            anchor=anchor,
-            epoch=str(due),
-            entry=number,
-            planned=due,
+            id=name, kind=SCHEDULE, due=due, rule=rule.id, anchor=anchor, epoch=str(due), entry=number, planned=due
         )
 
 

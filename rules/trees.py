@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from schemas.values import Image, Ref, Value, fold
 
@@ -57,19 +58,27 @@ class Tree:
     edge_fields: dict[str, frozenset[str]] = field(repr=False)
     """Per tab all fields that stand on either side of an edge: a change of them may change membership."""
 
+    direct_fields: dict[str, tuple[tuple[str, bool], ...]] = field(repr=False)
+    """Per tab the fields of its direct edges, and whether their values fold."""
+
+    @cached_property
+    def _paths(self) -> tuple[tuple[int, ...], ...]:
+        paths: list[tuple[int, ...]] = []
+        for node in self.nodes:  # parents come first
+            paths.append((*(paths[node.parent] if node.parent is not None else ()), node.id))
+        return tuple(paths)
+
+    @cached_property
+    def _commons(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(_last_shared(one, other) for other in self._paths) for one in self._paths)
+
     def path(self, node: int) -> tuple[int, ...]:
         """The nodes from the root down to this one."""
-        up = self.nodes[node].parent
-        return (*(self.path(up) if up is not None else ()), node)
+        return self._paths[node]
 
     def common(self, one: int, other: int) -> int:
         """The lowest node that is on the way to both."""
-        shared = 0
-        for left, right in zip(self.path(one), self.path(other), strict=False):
-            if left != right:
-                break
-            shared = left
-        return shared
+        return self._commons[one][other]
 
     def to_one(self, node: int, above: int) -> bool:
         """Whether at most one record stands at ``node`` for one record at ``above``: every edge is a lookup."""
@@ -102,11 +111,14 @@ class TreeBuilder:
         nodes = tuple(self._nodes)
         of_tab: dict[str, list[int]] = {}
         keys: dict[str, set[tuple[str, bool]]] = {}
+        direct: dict[str, dict[tuple[str, bool], None]] = {}
         touched: dict[str, set[str]] = {}
         for node in nodes[1:]:
             assert node.parent is not None
             of_tab.setdefault(node.tab, []).append(node.id)
-            if not node.direct:
+            if node.direct:
+                direct.setdefault(node.tab, {})[(node.up.far_field, node.up.folds)] = None
+            else:
                 keys.setdefault(node.tab, set()).add((node.up.far_field, node.up.folds))
             touched.setdefault(node.tab, set()).add(node.up.far_field)
             touched.setdefault(nodes[node.parent].tab, set()).add(node.up.near_field)
@@ -116,8 +128,18 @@ class TreeBuilder:
             children=tuple(tuple(n.id for n in nodes if n.parent == p.id) for p in nodes),
             of_tab={tab: tuple(ids) for tab, ids in of_tab.items()},
             key_fields={tab: tuple(sorted(fields)) for tab, fields in keys.items()},
+            direct_fields={tab: tuple(pairs) for tab, pairs in direct.items()},
             edge_fields={tab: frozenset(fields - {ID}) for tab, fields in touched.items()},
         )
+
+
+def _last_shared(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    shared = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        shared = left
+    return shared
 
 
 def join_values(image: Image, name: str, folds: bool) -> tuple[str, ...]:

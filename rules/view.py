@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from rules.book import Book, Workflow
 from rules.criteria.scope import UNKNOWN, Mark, RelatedRow, Rows, Unknown
@@ -9,9 +10,12 @@ from rules.join import Join
 from rules.state import Event
 from rules.trees import ID, join_values
 from schemas.metadata import ConnectionMetadata
-from schemas.values import Image, Ref, Value
+from schemas.values import Image, Ref, Value, id_of
 
 Overlay = Mapping[Ref, Mapping[str, Value]]
+Several = Mapping[int, str]
+"""Per node what several matches mean; nodes that are not in it take all (D-35)."""
+ALL: Several = MappingProxyType({})
 
 
 @dataclass
@@ -54,24 +58,41 @@ class View:
             node, ref = parent, found
         return ref
 
-    def below(self, node: int, start: int, ref: Ref) -> list[Ref]:
-        """All records at a node that hang below a record at ``start``, by name."""
-        members = self.join.members
-        if start in (0, node):
-            return [ref] if node == start else sorted(members[node])
-        found = {ref}
-        for step in self.join.tree.path(node)[len(self.join.tree.path(start)) :]:
-            found = {child for parent in found for child in self._children(step, parent)}
+    def below(self, node: int, start: int, ref: Ref, several: Several = ALL) -> list[Ref]:
+        """All records at a node that hang below a record at ``start``, by name; those that ``several`` lets count."""
+        if node == start:
+            return [ref]
+        way = self._way(node, start)
+        if start == 0 and several.keys().isdisjoint(way):
+            return sorted(self.join.members[node])
+        found = {ref} & self.join.shown.keys()
+        for step in way:
+            found = {child for parent in found for child in self._counting(step, parent, several)}
         return sorted(found)
 
-    def single(self, node: int, start: int, ref: Ref) -> Ref | Unknown | None:
+    def single(self, node: int, start: int, ref: Ref, several: Several = ALL) -> Ref | Unknown | None:
         """The one record at a node below a record at ``start``: none if absent, unknown if it has not answered."""
-        for step in self.join.tree.path(node)[len(self.join.tree.path(start)) :]:
-            child = min(self._children(step, ref), default=None)
+        for step in self._way(node, start):
+            if ref not in self.join.shown:
+                return None
+            if step in several and not self.complete(step):
+                return UNKNOWN
+            child = min(self._counting(step, ref, several), default=None)
             if child is None:
                 return None if self._names_nobody(step, ref) or self.complete(step) else UNKNOWN
             ref = child
         return ref
+
+    def _way(self, node: int, start: int) -> tuple[int, ...]:
+        return self.join.tree.path(node)[len(self.join.tree.path(start)) :]
+
+    def _counting(self, node: int, parent: Ref, several: Several) -> Iterable[Ref]:
+        """The records below one parent that count: all, or of several matches the oldest or none (D-35)."""
+        how = several.get(node)
+        if how is None:
+            return self._children(node, parent)
+        found = sorted(self._children(node, parent), key=_by_age)
+        return found[:1] if how == "oldest" or len(found) == 1 else ()
 
     def _names_nobody(self, node: int, ref: Ref) -> bool:
         edge = self.join.tree.nodes[node].up
@@ -108,26 +129,15 @@ class View:
         return not self.open_keys or not any(key in self.open_keys for key in self.join.keys_of(node))
 
 
-class _Records(dict[str, Image | Unknown | None]):
-    """The single records of each alias, found when first asked for."""
+class JourneyScope(dict[str, Image | Unknown | None]):
+    """The ``Scope`` of one rule on one anchor: what criteria, texts and templates read.
 
-    __slots__ = ("_scope",)
-
-    def __init__(self, scope: "JourneyScope") -> None:
-        super().__init__()
-        self._scope = scope
-
-    def __missing__(self, alias: str) -> Image | Unknown | None:
-        found = self[alias] = self._scope.find(alias)
-        return found
-
-
-class JourneyScope:
-    """The ``Scope`` of one rule on one anchor: what criteria, texts and templates read."""
+    It is the mapping of its own records, each found when first asked for.
+    """
 
     __slots__ = (
-        "_node", "_outputs", "_overlay", "_view", "_workflow", "anchor", "before", "changed", "created", "marks",
-        "now", "records",
+        "_entered", "_node", "_outputs", "_overlay", "_view", "_workflow", "anchor", "before", "changed",
+        "created", "marks", "now",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - a view has this many sides
@@ -143,29 +153,43 @@ class JourneyScope:
         overlay: Overlay | None = None,
         outputs: Mapping[str, Mapping[str, Value]] | None = None,
     ) -> None:
+        super().__init__()
         self._view, self._workflow, self._node = view, workflow, node
         self._overlay: Overlay = overlay or {}
         self._outputs = outputs or {}
+        self._entered: Mapping[int, Ref] = {}
         self.anchor, self.now = anchor, now
         self.before: Image | None = event.before if event else None
         self.changed: frozenset[str] = event.changed if event else frozenset()
         self.created = event is not None and "created" in event.kinds
         self.marks: MutableMapping[str, Mark] = marks if marks is not None else {}
-        self.records: Mapping[str, Image | Unknown | None] = _Records(self)
+
+    @property
+    def records(self) -> Mapping[str, Image | Unknown | None]:
+        """The single record of each alias."""
+        return self
+
+    def __missing__(self, alias: str) -> Image | Unknown | None:
+        found = self[alias] = self.find(alias)
+        return found
 
     def find(self, alias: str) -> Image | Unknown | None:
         """The one record that an alias means here (D-33)."""
         node = self._workflow.nodes[alias]
         if node == self._node:
-            return self._view.image(self.anchor, self._overlay) if self.anchor in self._view.join.shown else None
+            # Of a record that has gone, texts show what was last known.
+            shown = self.anchor in self._view.join.shown
+            return self._view.image(self.anchor, self._overlay) if shown else self.before
         ref = self.ref_of(node)
         return self._view.image(ref, self._overlay) if isinstance(ref, str) else ref
 
     def ref_of(self, node: int) -> Ref | Unknown | None:
-        """The one record at a node, seen from here."""
+        """The one record at a node, seen from here; where this view was entered from one, it is that."""
+        if node in self._entered and self._entered[node] in self._view.join.shown:
+            return self._entered[node]
         common = self._view.join.tree.common(node, self._node)
         start = self._view.ancestor(self._node, self.anchor, common)
-        return None if start is None else self._view.single(node, common, start)
+        return None if start is None else self._view.single(node, common, start, self._workflow.several)
 
     def rows(self, alias: str) -> Rows:
         """All records of an alias below the nearest common ancestor, by name (D-32)."""
@@ -175,9 +199,8 @@ class JourneyScope:
         complete = self._view.complete(node)
         if start is None:
             return Rows((), complete)
-        refs = self._view.below(node, common, start)
-        rows = [RelatedRow(ref, self._view.image(ref, self._overlay)) for ref in refs]
-        return Rows(self._chosen(alias, rows), complete)
+        refs = self._view.below(node, common, start, self._workflow.several)
+        return Rows([RelatedRow(ref, self._view.image(ref, self._overlay)) for ref in refs], complete)
 
     def at(self, alias: str, row: RelatedRow) -> "JourneyScope":
         """The view from one related record."""
@@ -186,6 +209,7 @@ class JourneyScope:
             marks=self.marks, overlay=self._overlay, outputs=self._outputs,
         )  # fmt: skip
         inner.before, inner.changed, inner.created = self.before, self.changed, self.created
+        inner._entered = {**self._entered, self._node: self.anchor}
         return inner
 
     def metadata(self, alias: str) -> ConnectionMetadata | None:
@@ -196,9 +220,7 @@ class JourneyScope:
         """An output of an earlier step (D-46); nothing if the step has not run."""
         return self._outputs.get(name, {}).get(field)
 
-    def _chosen(self, alias: str, rows: list[RelatedRow]) -> list[RelatedRow]:
-        """What several matches across CRMs mean (D-35)."""
-        several = self._workflow.several.get(alias, "all")
-        if several == "all" or len(rows) < 2:
-            return rows
-        return rows[:1] if several == "oldest" else []
+
+def _by_age(ref: Ref) -> tuple[int, str]:
+    """CRM ids rise: the shortest and lowest is the oldest."""
+    return len(id_of(ref)), id_of(ref)

@@ -151,10 +151,17 @@ class Faulty:
         content = await _read(receive)
         target = scope["path"] + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
         fault = self._plan.next_for(_line(scope, target, content))
-        status = await self._serve(fault, scope, content, receive, send)
-        self._plan.note(Call(scope["method"], target, status))
+        answer = await self._answer(fault, scope, content)
+        cut = fault is not None and fault.do in _CUTTING
+        # Noted before the client can see that anything happened.
+        self._plan.note(Call(scope["method"], target, 0 if cut else int(answer[0]["status"])))
+        for message in answer:
+            await send(message)
+        if cut:
+            await self._hang_up(scope, receive)
 
-    async def _serve(self, fault: Fault | None, scope: Scope, content: bytes, receive: Receive, send: Send) -> int:
+    async def _answer(self, fault: Fault | None, scope: Scope, content: bytes) -> list[Message]:
+        """What is sent: nothing where the connection is only cut."""
         do = "" if fault is None else fault.do
         if fault is not None:
             await self._prepare(fault, scope)
@@ -162,8 +169,7 @@ class Faulty:
             answer = _messages(self._refusal(fault.status))
         else:
             answer = [] if do == "reset_before" else await self._run(scope, content)
-        status = await _send_all(send, _SPOIL.get(do, _whole)(answer))
-        return await self._hang_up(scope, receive) if do in _CUTTING else status
+        return _SPOIL.get(do, _whole)(answer)
 
     async def _prepare(self, fault: Fault, scope: Scope) -> None:
         """What a fault does before the request is answered."""
@@ -187,11 +193,10 @@ class Faulty:
         await self._app(scope, receive, collect)
         return messages
 
-    async def _hang_up(self, scope: Scope, receive: Receive) -> int:
+    async def _hang_up(self, scope: Scope, receive: Receive) -> None:
         self._drop(scope)
         while (await receive())["type"] != "http.disconnect":
             pass
-        return 0
 
 
 def _line(scope: Scope, target: str, content: bytes) -> str:
@@ -206,12 +211,6 @@ async def _read(receive: Receive) -> bytes:
         content += bytes(message.get("body", b""))
         if not message.get("more_body", False):
             return content
-
-
-async def _send_all(send: Send, messages: list[Message]) -> int:
-    for message in messages:
-        await send(message)
-    return int(messages[0]["status"]) if messages else 0
 
 
 def _messages(answer: Answer) -> list[Message]:

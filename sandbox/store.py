@@ -58,8 +58,8 @@ class Effect:
 class Store:
     """Thread-safe records of one CRM; every change is one line in the ledger.
 
-    Modified times rise strictly over the whole store, so a tab's rows lie in the order of their last change.
-    Hold ``lock`` to make several steps one.
+    Modified times rise strictly over the whole store, so a tab's rows lie in the order of their last change. Hold
+    ``lock`` to make several steps one.
     """
 
     def __init__(self, metadata: ConnectionMetadata, clock: Clock, new_id: NewId) -> None:
@@ -68,7 +68,7 @@ class Store:
         self.lock = threading.RLock()
         self._new_id = new_id
         self._rows: dict[str, dict[str, Row]] = {name: {} for name in metadata.tabs}
-        self._unique: dict[tuple[str, str], dict[str, str]] = {
+        self._unique: dict[tuple[str, str], dict[str, dict[str, None]]] = {
             (tab.name, field.name): {}
             for tab in metadata.tabs.values()
             for field in tab.fields.values()
@@ -113,16 +113,18 @@ class Store:
         return newest[::-1]
 
     def holder(self, tab: str, field: str, value: Value) -> Row | None:
-        """The live record that holds a value in a field; by index where the field is unique."""
+        """The live record that holds a value in a field, the one with the least id of several."""
+        return min(self.holders(tab, field, value), key=lambda row: row.id, default=None)
+
+    def holders(self, tab: str, field: str, value: Value) -> list[Row]:
+        """The live records that hold a value in a field; by index where the field is unique."""
         if is_empty(value):
-            return None
+            return []
         with self.lock:
             index = self._unique.get((tab, field))
             if index is not None:
-                record_id = index.get(_mark(value))
-                return None if record_id is None else self._rows[tab][record_id]
-            matches = (row for row in self.rows(tab) if _mark(row.fields.get(field)) == _mark(value))
-            return min(matches, key=lambda row: row.id, default=None)
+                return [self._rows[tab][record_id] for record_id in index.get(mark(value), ())]
+            return [row for row in self.rows(tab) if mark(row.fields.get(field)) == mark(value)]
 
     def insert(self, tab: str, fields: Mapping[str, Value], actor: Actor, record_id: str = "") -> Row:
         """Add a record; its id is the given one or the next in the vendor's form."""
@@ -200,14 +202,16 @@ class Store:
     def _place(self, row: Row) -> None:
         self._rows[row.tab][row.id] = row
         for index, value in self._unique_values(row):
-            index[_mark(value)] = row.id
+            index.setdefault(mark(value), {})[row.id] = None
 
     def _unindex(self, row: Row) -> None:
         for index, value in self._unique_values(row):
-            if index.get(_mark(value)) == row.id:
-                del index[_mark(value)]
+            holders = index[mark(value)]
+            del holders[row.id]
+            if not holders:
+                del index[mark(value)]
 
-    def _unique_values(self, row: Row) -> Iterator[tuple[dict[str, str], Value]]:
+    def _unique_values(self, row: Row) -> Iterator[tuple[dict[str, dict[str, None]], Value]]:
         if not row.live:
             return
         for name, value in row.fields.items():
@@ -223,6 +227,6 @@ def _while_after(rows: Iterator[Row], at: int) -> Iterator[Row]:
         yield row
 
 
-def _mark(value: Value) -> str:
-    # All three vendors compare unique values without case.
+def mark(value: Value) -> str:
+    """The form in which values are compared by unique rules: all three vendors compare them without case."""
     return fold(str(value))

@@ -98,13 +98,11 @@ def to_number(value: Value) -> int | Decimal | None:
 
 def same(left: Value, right: Value) -> bool:
     """Whether two values of one field are the same once trimmed and in canonical form (D-02)."""
-    if left == right and isinstance(left, bool) == isinstance(right, bool):
-        return True
-    if is_empty(left) or is_empty(right):
-        return is_empty(left) and is_empty(right)
+    if left == right:
+        return isinstance(left, bool) == isinstance(right, bool)
     if isinstance(left, str) and isinstance(right, str):
         return left.strip() == right.strip()
-    return False
+    return is_empty(left) and is_empty(right)
 
 
 def is_empty(value: Value) -> bool:
@@ -114,10 +112,13 @@ def is_empty(value: Value) -> bool:
 
 def changed_fields(before: Mapping[str, Value], after: Mapping[str, Value]) -> frozenset[str]:
     """The visible fields whose value differs between two images of one record (D-02)."""
-    names = before.keys() | after.keys()
-    return frozenset(
-        name for name in names if not name.startswith(TRAIL) and not same(before.get(name), after.get(name))
-    )
+    names = after if before.keys() == after.keys() else before.keys() | after.keys()
+    changed = []
+    for name in names:
+        was, now = before.get(name), after.get(name)
+        if was is not now and not same(was, now) and not name.startswith(TRAIL):
+            changed.append(name)
+    return frozenset(changed)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

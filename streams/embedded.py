@@ -4,8 +4,10 @@ One change runs to rest through the three stages, and its outputs, state and pos
 between the stages are never written (stage protocol, section 9).
 """
 
+import gc
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -21,7 +23,7 @@ from streams.journeystate import SEEN
 from streams.records import Records
 from streams.relations import Relations
 from streams.stage import Output, Place, Source, Stage
-from streams.store import Entry, NewEntry, Store
+from streams.store import Entry, NewEntry, Store, StoreError
 
 POSITION = "position.flow"
 FINGERPRINT = "fingerprint"
@@ -78,12 +80,20 @@ class Embedded:
     # -- the flow --------------------------------------------------------------
 
     def turn(self, limit: int = 1000) -> Progress:
-        """Take the next inputs through the stages and commit; nothing if there are none."""
+        """Take the next inputs through the stages and commit; nothing if there are none.
+
+        Raises:
+            StoreError: the state file cannot be written; nothing was taken, and nothing is parked for it.
+        """
         entries = self.store.flow(self.position, limit)
         if not entries:
             return Progress(0, 0)
         try:
-            return self._batch(entries)
+            with _collector_at_rest():
+                return self._batch(entries)
+        except StoreError:
+            self._open()
+            raise
         except Exception:
             self._open()  # what is in memory may be half-way: begin again from what was committed
             return self._one_by_one(entries)
@@ -147,6 +157,9 @@ class Embedded:
         for entry in entries:
             try:
                 parked += self._batch([entry]).parked
+            except StoreError:
+                self._open()
+                raise
             except Exception as error:
                 self._open()
                 self._commit([_parked(entry, f"{type(error).__name__}: {error}")], entry.seq)
@@ -213,6 +226,18 @@ class Embedded:
         with self.store.transaction():
             self.store.set_note(FINGERPRINT, self.book.fingerprint.encode())
         tell(len(refs), len(refs))
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep the garbage collector out of a batch: it would look through all state again and again for nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _loaded(tab: str, at: int) -> Loaded:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 from rules.book import Book
@@ -21,9 +21,10 @@ from schemas.events import ChangeEvent
 from schemas.messages import Loaded, Tick
 from streams import wire
 from streams.journeys import Journeys
+from streams.journeystate import RULES
 from streams.records import Records
 from streams.relations import PAGE, Relations
-from streams.stage import ALL_PARTS, Changed, Output, Place, Source
+from streams.stage import ALL_PARTS, PARTITION_KEY, Changed, Noting, Output, Place, Source
 from streams.store import Entry, Origin
 
 CommitModel = Literal["transaction", "ordered"]
@@ -47,6 +48,14 @@ class Torment:
     starved: bool = True
 
 
+class Stages(NamedTuple):
+    """The classes of the three stages. Tests put others in their place, to see what each rule is good for."""
+
+    records: type[Records] = Records
+    relations: type[Relations] = Relations
+    journeys: type[Journeys] = Journeys
+
+
 class Killed(Exception):  # noqa: N818 - it is what happens, not what is wrong
     """The stage was killed at this point."""
 
@@ -67,7 +76,8 @@ class Host:
     number: int
     inputs: list[Entry] = field(default_factory=list)
     rows: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    dues: dict[str, int] = field(default_factory=dict)
+    dues: dict[tuple[str, str], int] = field(default_factory=dict)
+    """When the row of a key and part next needs a Tick."""
     applied: dict[str, int] = field(default_factory=dict)
     position: Position = field(default_factory=Position)
     alive: Any = None
@@ -88,8 +98,10 @@ class Hostile:
         *,
         limits: Limits | None = None,
         channels: Mapping[str, str] | None = None,
+        stages: Stages | None = None,
     ) -> None:
         self.book, self.torment = book, torment
+        self._stages = stages or Stages()
         self._limits, self._channels = limits or Limits(), dict(channels or {})
         self._random = Random(torment.seed)  # noqa: S311 - chance, not secrecy
         count = torment.partitions
@@ -100,6 +112,8 @@ class Hostile:
         self._late: list[tuple[Host, Entry]] = []
         self._clock = 0
         self.counts: Counter[str] = Counter()
+        self.widest: Counter[str] = Counter()
+        """The most messages, markers left out, that one step of each stage has said."""
 
     # -- the calls of a runtime --------------------------------------------------------------
 
@@ -153,7 +167,7 @@ class Hostile:
             ready = [host for host in ready if host.number != self.torment.seed % self.torment.partitions] or ready
         host = self._random.choice(ready)
         try:
-            self._take(host, self._random.randint(1, self.torment.batch))
+            self.take(host, self._random.randint(1, self.torment.batch))
         except Killed:
             host.alive = None
             self.counts["crashes"] += 1
@@ -166,7 +180,12 @@ class Hostile:
             host.alive = self._open(host)
         return host.alive
 
-    def _take(self, host: Host, size: int) -> None:
+    def take(self, host: Host, size: int) -> None:
+        """Let one stage of one partition take its next messages and commit what follows from them.
+
+        Raises:
+            Killed: it died on the way; what is committed stays.
+        """
         stage = self.partition(host.stage, host.number)
         position = Position(host.position.next, dict(host.position.seen))
         outputs: list[tuple[Output, int, Origin]] = []
@@ -175,14 +194,7 @@ class Hostile:
             if self._repeated(position, entry):
                 self.counts["duplicates dropped"] += 1
                 continue
-            if self.torment.commit == "ordered" and host.applied.get(entry.key, -1) >= entry.seq and entry.key:
-                self.counts["applied already"] += 1
-                continue
-            source = Source(host.number, entry.seq)
-            told = stage.step(entry.key, wire.read_entry(entry), source)
-            upstream = f"{host.stage}/{host.number}"
-            outputs += [(one, entry.at, Origin(upstream, entry.seq, index)) for index, one in enumerate(told)]
-            self.counts["steps"] += 1
+            outputs += self._fold(host, stage, entry)
         if self.torment.commit == "transaction":
             self._commit_at_once(host, stage, position, outputs)
         else:
@@ -201,16 +213,44 @@ class Hostile:
     def _commit_in_order(
         self, host: Host, stage: Any, position: Position, outputs: list[tuple[Output, int, Origin]]
     ) -> None:
-        self._send(outputs)
+        self._send_or_die(outputs)
         by_key: dict[str, list[Changed]] = {}
         for row in stage.changed():
             by_key.setdefault(row.key, []).append(row)
+        of_partition = by_key.pop(PARTITION_KEY, [])
         for key, rows in by_key.items():
             self._maybe_crash()
             _write(host, rows)
             host.applied[key] = position.next - 1
         self._maybe_crash()
-        host.position = position  # the position row is written last
+        _write(host, of_partition)  # the position row is written last, and this is part of it
+        host.position = position
+
+    def _send_or_die(self, outputs: list[tuple[Output, int, Origin]]) -> None:
+        """Send all of it, or be killed somewhere on the way."""
+        if self.dies():
+            self._send(outputs[: self._random.randint(0, len(outputs))])
+            raise Killed
+        self._send(outputs)
+
+    def _fold(self, host: Host, stage: Any, entry: Entry) -> list[tuple[Output, int, Origin]]:
+        """One message through the stage, unless its key has applied it before the last crash."""
+        message = wire.read_entry(entry)
+        if self._applied(host, entry):
+            self.counts["applied already"] += 1
+            if isinstance(stage, Noting):
+                stage.note(entry.key, message)
+            return []
+        told = stage.step(entry.key, message, Source(host.number, entry.seq))
+        self.counts["steps"] += 1
+        said = sum(not isinstance(one.message, Loaded) for one in told if wire.stage_of(one.topic))
+        self.widest[host.stage] = max(self.widest[host.stage], said)
+        upstream = f"{host.stage}/{host.number}"
+        return [(one, entry.at, Origin(upstream, entry.seq, index)) for index, one in enumerate(told)]
+
+    def _applied(self, host: Host, entry: Entry) -> bool:
+        """Whether the state of the message's key was written with it already; markers have no key of their own."""
+        return bool(entry.key) and host.applied.get(entry.key, -1) >= entry.seq
 
     def _repeated(self, position: Position, entry: Entry) -> bool:
         """Whether the origin is not greater than the last one of that upstream partition (section 6)."""
@@ -267,16 +307,21 @@ class Hostile:
         place = self._place._replace(number=host.number)
         rows = {key: dict(parts) for key, parts in host.rows.items()}
         if host.stage == "records":
-            return Records(self.book, place, rows)
+            return self._stages.records(self.book, place, rows)
         if host.stage == "relations":
-            return Relations(place, rows, page=self.torment.page)
-        return Journeys(self.book, place, rows, host.dues, limits=self._limits, channels=self._channels)
+            return self._stages.relations(place, rows, page=self.torment.page)
+        dues = {key: due for (key, _), due in host.dues.items()}
+        return self._stages.journeys(self.book, place, rows, dues, limits=self._limits, channels=self._channels)
 
     def _home(self, key: str) -> int:
         return crc32(key.encode()) % self.torment.partitions
 
+    def dies(self) -> bool:
+        """Whether the stage is killed before its next write."""
+        return self._random.random() < self.torment.crash
+
     def _maybe_crash(self) -> None:
-        if self._random.random() < self.torment.crash:
+        if self.dies():
             raise Killed
 
     def states(self, stage: str) -> Iterator[tuple[str, Any]]:
@@ -291,12 +336,14 @@ def _write(host: Host, changed: Iterable[Changed]) -> None:
     for row in changed:
         if row.part == ALL_PARTS:
             host.rows.pop(row.key, None)
-            host.dues.pop(row.key, None)
-        elif row.content is None:
-            host.rows.get(row.key, {}).pop(row.part, None)
-            if not host.rows.get(row.key):
-                host.rows.pop(row.key, None)
-        else:
+            host.dues = {place: due for place, due in host.dues.items() if place[0] != row.key}
+            continue
+        if row.content is not None:
             host.rows.setdefault(row.key, {})[row.part] = row.content
+        elif row.key in host.rows:
+            host.rows[row.key].pop(row.part, None)
+            if not host.rows[row.key]:
+                del host.rows[row.key]
+        host.dues.pop((row.key, row.part), None)
         if row.due is not None:
-            host.dues[row.key] = row.due
+            host.dues[row.key, row.part] = row.due

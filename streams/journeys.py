@@ -12,6 +12,7 @@ import msgspec
 
 from rules import evaluation, firing, ticking
 from rules.book import Book
+from rules.interest import Interest
 from rules.join import LOADED
 from rules.rounds import Change, Limits, Round
 from rules.trees import Tree, TreeBuilder, names_key
@@ -20,11 +21,11 @@ from schemas import topics
 from schemas.codec import Unpacker, pack
 from schemas.messages import Answer, Fact, Loaded, OutcomeOf, Resume, Seek, Signal, Tick, Unseek, Walk
 from schemas.values import Image, Ref, changed_fields, tab_of
-from streams.journeystate import Journey, read_journey
-from streams.stage import ALL_PARTS, Changed, Output, Place, Rows, Source, States
+from streams.journeystate import Journey
+from streams.stage import ALL_PARTS, PARTITION_KEY, Changed, Output, Place, Rows, Source, States
 
 PAGE = 500
-BOOK_KEY = "\x1fpartition"
+_NO_KEYS: frozenset[str] = frozenset()
 _KIND_OF_LEAVING = {"delete": "deleted", "merge": "merged", "convert": "converted"}
 
 
@@ -43,6 +44,7 @@ class Journeys:
 
     name: ClassVar[str] = "journeys"
     reads: ClassVar[tuple[str, ...]] = (topics.JOURNEYS,)
+    kind: ClassVar[type[Journey]] = Journey
 
     def __init__(
         self,
@@ -54,11 +56,12 @@ class Journeys:
         limits: Limits | None = None,
         channels: Mapping[str, str] | None = None,
     ) -> None:
-        rows = stored.pop(BOOK_KEY, None)
+        rows = stored.pop(PARTITION_KEY, None)
         self._partition = _unpack_book(rows[""]) if rows else PartitionBook([], {})
         self._known = frozenset(self._partition.known)
         self._book, self._place = book, place
         self._limits, self._channels = limits or Limits(), channels or {}
+        self._interest = Interest(book)
         self._dues: dict[Ref, int] = dict(dues or {})
         self._heap: list[tuple[int, Ref]] = [(due, key) for key, due in self._dues.items()]
         heapq.heapify(self._heap)
@@ -78,7 +81,7 @@ class Journeys:
             tree = self._book.trees.get(tab_of(key))
             if tree is None or not isinstance(message, Fact):
                 return []
-            journey = Journey(tree, key)
+            journey = self.kind(tree, key)
         journey.head.now = max(journey.head.now, message.at)
         outputs = self._take(key, journey, message)
         self._keep(key, journey)
@@ -91,7 +94,7 @@ class Journeys:
                 yield Changed(key, ALL_PARTS, None)
             else:
                 yield from journey.take_changed(key)
-        yield Changed(BOOK_KEY, "", pack(self._partition))
+        yield Changed(PARTITION_KEY, "", pack(self._partition))
 
     @property
     def next_due(self) -> int | None:
@@ -111,7 +114,8 @@ class Journeys:
 
     def view(self, journey: Journey) -> View:
         """The journey's joined state, as rules see it."""
-        return View(self._book, journey.join, self._known, frozenset(journey.open_keys))
+        open_keys = frozenset(journey.open_keys) if journey.open_keys else _NO_KEYS
+        return View(self._book, journey.join, self._known, open_keys)
 
     def round_of(self, key: Ref, journey: Journey, chain: Any = None) -> Round:
         """A round of decisions over the journey as it stands."""
@@ -123,9 +127,10 @@ class Journeys:
     # -- messages of one journey --------------------------------------------------------------
 
     def _take(self, key: Ref, journey: Journey, message: Any) -> list[Output]:
+        if isinstance(message, Fact):
+            return self._fact(key, journey, message)
+        journey.head_changed = journey.rules_changed = True
         match message:
-            case Fact():
-                return self._fact(key, journey, message)
             case Answer():
                 return self._answer(key, journey, message)
             case OutcomeOf():
@@ -141,22 +146,44 @@ class Journeys:
         raise TypeError(f"journeys does not read {type(message).__name__}")
 
     def _fact(self, key: Ref, journey: Journey, fact: Fact) -> list[Output]:
-        if fact.key:
-            want = journey.head.want.get(fact.key)
-            if want is None or want.seek != fact.seek:
-                return []  # told under an earlier subscription
+        if fact.key and not journey.is_current(fact.key, fact.seek):
+            journey.head_changed = True  # told under an earlier subscription: only its time counts
+            return []
+        before = journey.amend(fact)
+        if before is not None:
+            return self._amended(key, journey, fact, before)
+        journey.head_changed = journey.rules_changed = True
         newer = journey.take(fact, fact.at, load=fact.load)
         if fact.key:
             journey.list_at(fact.key, fact.ref, fact.image is not None and names_key(fact.key, fact.image))
         touched = [fact.ref] if newer or fact.key else []
         return self._settle(key, journey, touched, fact, fact.at, completed=False)
 
+    def _amended(self, key: Ref, journey: Journey, fact: Fact, before: Image) -> list[Output]:
+        """The common case: a record that stays where it is has other values now."""
+        assert fact.image is not None
+        if fact.key:
+            journey.list_at(fact.key, fact.ref, True)
+        outputs: list[Output] = []
+        fields = changed_fields(before, fact.image)
+        nodes = journey.nodes_of(fact.ref) if fields else ()
+        memory = journey.rules
+        if memory.waiting or memory.fires or any(self._interest.touches(journey.tree, node, fields) for node in nodes):
+            journey.rules_changed = True
+            changes = [_edit(journey, node, fact.ref, fields, before, fact.image, fact) for node in nodes]
+            round_ = self.round_of(key, journey, fact.chain)
+            evaluation.evaluate_changes(round_, changes, completed=False)
+            outputs = _decided(round_)
+        if journey.head.floors:
+            journey.head_changed = True
+            journey.forget_floors(journey.head.now)
+        return outputs
+
     def _answer(self, key: Ref, journey: Journey, answer: Answer) -> list[Output]:
-        want = journey.head.want.get(answer.key)
-        if want is None or want.seek != answer.seek:
+        if not journey.is_current(answer.key, answer.seek):
             return []  # an answer to an earlier seek
         if answer.as_of is not None:
-            want.as_of = answer.as_of
+            journey.head.want[answer.key].as_of = answer.as_of
         touched: list[Ref] = []
         for row in answer.rows:
             journey.take(row, answer.at)
@@ -189,16 +216,17 @@ class Journeys:
         *,
         completed: bool,
     ) -> list[Output]:
-        edits, asks = journey.settle(touched, at)
+        settled = journey.settle(touched, at)
         outputs = [
             Output(
                 topics.RELATIONS,
                 relation,
                 Seek(at=at, journey=key, seek=number) if seek else Unseek(at=at, journey=key, seek=number),
             )
-            for relation, number, seek in asks
+            for relation, number, seek in settled.asks
         ]
-        changes = _changes(journey, edits, message)
+        changes = _changes(journey, settled.edits, message)
+        completed = completed or settled.closed
         if changes or completed:
             round_ = self.round_of(key, journey, message.chain)
             evaluation.evaluate_changes(round_, changes, completed=completed)
@@ -228,6 +256,7 @@ class Journeys:
             journey = self.states.get(key)
             if journey is not None and self._has_tab(journey.tree, walk.tab):
                 journey.head.now = max(journey.head.now, walk.at)
+                journey.head_changed = journey.rules_changed = True
                 round_ = self.round_of(key, journey)
                 evaluation.evaluate_changes(round_, [], completed=True)
                 outputs += _decided(round_)
@@ -249,6 +278,7 @@ class Journeys:
             journey = self.states.get(key)
             assert journey is not None
             journey.head.now = max(journey.head.now, tick.at)
+            journey.head_changed = journey.rules_changed = True
             outputs += [
                 Output(topics.RELATIONS, relation, Seek(at=tick.at, journey=key, seek=number))
                 for relation, number in journey.ask_again(journey.head.now)
@@ -273,7 +303,7 @@ class Journeys:
             heapq.heappush(self._heap, (due, key))
 
     def _read(self, key: str, rows: Rows) -> Journey:
-        return read_journey(self._book.trees.get(tab_of(key)) or _lone(tab_of(key)), key, rows)
+        return self.kind.read(self._book.trees.get(tab_of(key)) or _lone(tab_of(key)), key, rows)
 
     @staticmethod
     def _has_tab(tree: Tree, tab: str) -> bool:
@@ -295,7 +325,26 @@ def _changes(journey: Journey, edits: list[tuple[Ref, Image, Image]], message: F
                 for node, members in enumerate(journey.join.members)
                 if ref in members and (node, ref) not in came
             ]
+            changes += _moved(journey, ref, before, after, came)
     return changes
+
+
+def _moved(journey: Journey, ref: Ref, before: Image, after: Image, came: set[tuple[int, Ref]]) -> Iterator[Change]:
+    """Nobody came or went, and yet who hangs below whom has changed in a branch of the tree.
+
+    To the rules it is as if somebody, nobody by name, had left each node there: all that read it look again (D-23).
+    """
+    nodes = journey.tree.nodes
+    branches: set[int] = set()
+    for node in journey.tree.of_tab.get(tab_of(ref), ()):
+        edges = [nodes[node].up, *(nodes[child].up for child in journey.tree.children[node])]
+        names = [edges[0].far_field, *(edge.near_field for edge in edges[1:])]
+        stays = ref in journey.join.members[node] and (node, ref) not in came
+        if stays and any(before.get(name) != after.get(name) for name in names):
+            branches.add(journey.tree.path(node)[1])
+    for place in nodes[1:]:
+        if journey.tree.path(place.id)[1] in branches:
+            yield Change(place.id, "", before=before, left=True)
 
 
 def _joining(journey: Journey, node: int, ref: Ref, fact: Fact | None) -> Change:
@@ -346,6 +395,8 @@ def _leaving(journey: Journey, node: int, ref: Ref, image: Image, fact: Fact | N
 
 def _decided(round_: Round) -> list[Output]:
     """Commands by target record, so that its writes keep their order; decisions by journey."""
+    if not round_.decisions and not round_.commands:
+        return []
     outputs = [
         Output(
             topics.commands(command.connection),

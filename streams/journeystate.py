@@ -1,7 +1,7 @@
 """The state of one journey: the newest images, the keys it wants, and the join that follows from both."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar, NamedTuple, Self
 
 import msgspec
 
@@ -52,10 +52,30 @@ class Head(msgspec.Struct, array_like=True):
     seek: int = 0
     want: dict[str, Want] = {}
     floors: dict[Ref, int] = {}
+    since: list[dict[str, int]] = []
+    """Per node and value: when the near record came to name it (``Join.since``)."""
+
+
+class Settled(NamedTuple):
+    """What settling brought about."""
+
+    edits: list[tuple[Ref, Image, Image]]
+    """The records whose image was replaced, with the old and the new one."""
+    asks: list[tuple[str, int, bool]]
+    """The keys to seek (true) or to unseek, by seek number."""
+    closed: bool
+    """Whether a node ceased to want a key that had not answered: it may be known now."""
+
+
+_unpack_head: Unpacker[Head] = Unpacker(Head)
+_unpack_rules: Unpacker[JourneyRules] = Unpacker(JourneyRules)
+_unpack_seen: Unpacker[Seen] = Unpacker(Seen)
 
 
 class Journey:
     """One journey in memory. ``take`` and ``settle`` are the protocol's; rules are decided elsewhere."""
+
+    floor_ttl: ClassVar[int] = FLOOR_TTL
 
     def __init__(self, tree: Tree, main: Ref) -> None:
         self.tree = tree
@@ -67,6 +87,9 @@ class Journey:
         self.open_keys: set[str] = set()
         self._naming: dict[str, set[Ref]] = {}
         self._changed: set[Ref] = set()
+        self._has_credit = False
+        self.head_changed = self.rules_changed = True
+        """Whether these rows have to be written; ``now`` alone is told by the images' times."""
 
     # -- the protocol --------------------------------------------------------------
 
@@ -74,9 +97,10 @@ class Journey:
         """Take a newer image; newest wins, an equal version is a second path. True if it was newer."""
         ref = record.ref
         old = self.seen.get(ref)
-        if old is not None and record.version <= old.version:
+        if old is not None and not self._is_newer(record, old):
             if record.born is not None and old.born is None and record.version == old.version:
                 old.born = record.born
+                self._changed.add(ref)
             return False
         born = record.born if record.born is not None or old is None else old.born
         seen = Seen(record.version, record.home, record.image, at, record.position, born, load)
@@ -88,6 +112,40 @@ class Journey:
         self._changed.add(ref)
         return True
 
+    def amend(self, fact: Fact) -> Image | None:
+        """Take a newer image of a shown record that moves nowhere: the same as ``take`` and ``settle``, at once.
+
+        Returns the image before, or none where the change needs the whole way.
+        """
+        ref, image = fact.ref, fact.image
+        seen = self.seen.get(ref)
+        if seen is None or image is None or not seen.shown or not self._is_newer(fact, seen):
+            return None
+        before = seen.image
+        assert before is not None
+        for field in self.tree.edge_fields.get(tab_of(ref), ()):
+            if before.get(field) != image.get(field):
+                return None
+        seen.version, seen.home, seen.image, seen.at, seen.position = (
+            fact.version,
+            fact.home,
+            image,
+            fact.at,
+            fact.position,
+        )
+        seen.load = fact.load
+        if fact.born is not None:
+            seen.born = fact.born
+        self.join.shown[ref] = image
+        self._changed.add(ref)
+        self.head_changed = self.head_changed or fact.at < self.head.now  # the image does not tell what time it is
+        return before
+
+    def is_current(self, key: str, seek: int) -> bool:
+        """Whether a key speaks under the subscription that runs now, not under an earlier one."""
+        want = self.head.want.get(key)
+        return want is not None and want.seek == seek
+
     def list_at(self, key: str, ref: Ref, here: bool) -> None:
         """Note that a key has listed a record, or says that it is no longer there."""
         seen = self.seen.get(ref)
@@ -95,6 +153,12 @@ class Journey:
             return
         seen.listed = [*seen.listed, key] if here else [one for one in seen.listed if one != key]
         self._changed.add(ref)
+
+    def nodes_of(self, ref: Ref) -> list[int]:
+        """The nodes at which a record stands."""
+        members = self.join.members
+        nodes = [node for node in self.tree.of_tab.get(tab_of(ref), ()) if ref in members[node]]
+        return [0, *nodes] if ref in members[0] else nodes
 
     def naming(self, key: str) -> list[Ref]:
         """The records held here whose newest image names the key."""
@@ -111,29 +175,21 @@ class Journey:
             return True
         for key in named_keys(tab, self.tree.key_fields.get(tab, ()), image):
             want = self.head.want.get(key)
-            if want is None:
-                continue
-            if key in seen.listed:
+            if want is not None and (key in seen.listed or self._on_credit(seen, want, at)):
                 return True
-            if want.done and seen.version > want.as_of.get(seen.home, -1):
-                want.credit = want.credit if want.credit is not None else at
-                return True  # the key had not heard of this version yet and will tell
-            if not want.done and seen.shown:
-                return True  # it moves inside the journey
         return False
 
-    def settle(self, touched: list[Ref], at: int) -> tuple[list[tuple[Ref, Image, Image]], list[tuple[str, int, bool]]]:
-        """Follow what the touched records bring about, until nothing changes.
-
-        Returns the records whose image was replaced (old, new), and the keys to seek (true) or unseek, by number.
-        """
+    def settle(self, touched: list[Ref], at: int) -> Settled:
+        """Follow what the touched records bring about, until nothing changes."""
         edits: dict[Ref, Image] = {}
         asks: list[tuple[str, int, bool]] = []
+        closed = False
         while touched:
             for ref in touched:
                 self._show(ref, at, edits)
             touched = []
             wanted, unwanted = self.join.take_keys()
+            closed = closed or not self.open_keys.isdisjoint([*wanted, *unwanted])
             asks += [(key, self._ask(key), True) for key in wanted if key not in self.head.want]
             for key in unwanted:
                 want = self.head.want.pop(key, None)
@@ -142,7 +198,7 @@ class Journey:
                     self.open_keys.discard(key)
                     touched.extend(self._forget_key(key))
         replaced = [(ref, old, self.join.shown[ref]) for ref, old in edits.items() if ref in self.join.shown]
-        return replaced, asks
+        return Settled(replaced, asks, closed)
 
     def answered(self, key: str) -> list[Ref]:
         """Note that a key's answer is complete; what names it has to be looked at again."""
@@ -165,11 +221,12 @@ class Journey:
                 want.seek, want.done, want.credit, want.as_of = self.head.seek, False, None, {}
                 self.open_keys.add(key)
                 asked.append((key, want.seek))
+        self._has_credit = any(want.credit is not None for want in self.head.want.values())
         return asked
 
     def forget_floors(self, now: int) -> None:
         """Forget what is not shown and older than anything that can still arrive."""
-        for ref in [ref for ref, since in self.head.floors.items() if since < now - FLOOR_TTL]:
+        for ref in [ref for ref, since in self.head.floors.items() if since < now - self.floor_ttl]:
             del self.head.floors[ref]
             seen = self.seen.pop(ref, None)
             if seen is not None:
@@ -179,6 +236,8 @@ class Journey:
     @property
     def due(self) -> int | None:
         """When the journey next needs a Tick."""
+        if not self._has_credit:
+            return self.rules.next_due if self.rules.timers else None
         credits = [want.credit + CREDIT_TTL for want in self.head.want.values() if want.credit is not None]
         timers = self.rules.next_due
         return min([*credits, timers] if timers is not None else credits, default=None)
@@ -191,6 +250,22 @@ class Journey:
 
     # -- rows --------------------------------------------------------------
 
+    @classmethod
+    def read(cls, tree: Tree, main: Ref, rows: Rows) -> Self:
+        """A journey from its stored rows; the join is rebuilt from the shown images."""
+        journey = cls(tree, main)
+        for part, content in rows.items():
+            if part == HEAD:
+                journey.head = _unpack_head(content)
+            elif part == RULES:
+                journey.rules = _unpack_rules(content)
+            else:
+                journey.seen[part.removeprefix(SEEN)] = _unpack_seen(content)
+        journey._rebuild()
+        journey.head.now = max([journey.head.now, *(seen.at for seen in journey.seen.values())])
+        journey.head_changed = journey.rules_changed = False
+        return journey
+
     def take_changed(self, key: str) -> Iterator[Changed]:
         """The rows to write since the last call."""
         for ref in sorted(self._changed):
@@ -198,10 +273,25 @@ class Journey:
             yield Changed(key, SEEN + ref, pack(seen) if seen is not None else None)
         self._changed.clear()
         empty = self.is_empty
-        yield Changed(key, HEAD, None if empty else pack(self.head), self.due)
-        yield Changed(key, RULES, None if empty else pack(self.rules))
+        self.head.since = self.join.since
+        if self.head_changed:
+            yield Changed(key, HEAD, None if empty else pack(self.head))
+        if self.rules_changed:
+            yield Changed(key, RULES, None if empty else pack(self.rules), self.due)
+        self.head_changed = self.rules_changed = False
 
     # -- inside --------------------------------------------------------------
+
+    def _rebuild(self) -> None:
+        self.open_keys = {key for key, want in self.head.want.items() if not want.done}
+        self._has_credit = any(want.credit is not None for want in self.head.want.values())
+        for ref, seen in sorted(self.seen.items()):
+            self._name(ref, seen.image)
+            if seen.shown and seen.image is not None:
+                self.join.put(ref, seen.image, LOADED if seen.load else seen.at)
+        self.join.recall_since(self.head.since or self.join.since)
+        self.join.take_keys()
+        self.join.take_memberships()
 
     def _show(self, ref: Ref, at: int, edits: dict[Ref, Image]) -> None:
         seen = self.seen.get(ref)
@@ -228,6 +318,23 @@ class Journey:
         else:
             self.head.floors.setdefault(ref, at)
 
+    def _is_newer(self, record: Fact | Row, old: Seen) -> bool:
+        return record.version > old.version
+
+    def _on_credit(self, seen: Seen, want: Want, at: int) -> bool:
+        """Whether an image counts though its key has not listed it."""
+        if not want.done:
+            return seen.shown  # it moves inside the journey
+        if not self._is_news(seen, want):
+            return False
+        want.credit = want.credit if want.credit is not None else at
+        self._has_credit = True
+        return True
+
+    def _is_news(self, seen: Seen, want: Want) -> bool:
+        """Whether the key had not heard of this version when it answered, and so will tell."""
+        return seen.version > want.as_of.get(seen.home, -1)
+
     def _ask(self, key: str) -> int:
         self.head.seek += 1
         self.head.want[key] = Want(self.head.seek, as_of={})
@@ -243,47 +350,20 @@ class Journey:
 
     def _is_direct(self, tab: str, image: Image) -> bool:
         main = id_of(self.main)
-        return any(
-            main in join_values(image, node.up.far_field, node.up.folds)
-            for node in map(self.tree.nodes.__getitem__, self.tree.of_tab.get(tab, ()))
-            if node.direct
-        )
+        return any(main in join_values(image, *field) for field in self.tree.direct_fields.get(tab, ()))
 
     def _name(self, ref: Ref, image: Image | None) -> None:
-        if image is not None:
-            tab = tab_of(ref)
-            for key in named_keys(tab, self.tree.key_fields.get(tab, ()), image):
+        tab = tab_of(ref)
+        fields = self.tree.key_fields.get(tab)
+        if image is not None and fields:
+            for key in named_keys(tab, fields, image):
                 self._naming.setdefault(key, set()).add(ref)
 
     def _unname(self, ref: Ref, image: Image | None) -> None:
-        if image is not None:
-            tab = tab_of(ref)
-            for key in named_keys(tab, self.tree.key_fields.get(tab, ()), image):
+        tab = tab_of(ref)
+        fields = self.tree.key_fields.get(tab)
+        if image is not None and fields:
+            for key in named_keys(tab, fields, image):
                 self._naming[key].discard(ref)
                 if not self._naming[key]:
                     del self._naming[key]
-
-
-_unpack_head: Unpacker[Head] = Unpacker(Head)
-_unpack_rules: Unpacker[JourneyRules] = Unpacker(JourneyRules)
-_unpack_seen: Unpacker[Seen] = Unpacker(Seen)
-
-
-def read_journey(tree: Tree, main: Ref, rows: Rows) -> Journey:
-    """A journey from its stored rows; the join is rebuilt from the shown images."""
-    journey = Journey(tree, main)
-    for part, content in rows.items():
-        if part == HEAD:
-            journey.head = _unpack_head(content)
-        elif part == RULES:
-            journey.rules = _unpack_rules(content)
-        else:
-            journey.seen[part.removeprefix(SEEN)] = _unpack_seen(content)
-    journey.open_keys = {key for key, want in journey.head.want.items() if not want.done}
-    for ref, seen in sorted(journey.seen.items()):
-        journey._name(ref, seen.image)
-        if seen.shown and seen.image is not None:
-            journey.join.put(ref, seen.image, LOADED if seen.load else seen.at)
-    journey.join.take_keys()
-    journey.join.take_memberships()
-    return journey

@@ -88,8 +88,8 @@ class Key:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is here, so that the key can be forgotten."""
-        return not (self.members or self.seekers or self.left or self.passes)
+        """Whether nothing is here and no Go is under way, so that the key can be forgotten."""
+        return not (self.members or self.seekers or self.left or self.passes or self.pumping)
 
     def born(self, ref: Ref) -> int | None:
         """When a member was created live, if it was."""
@@ -111,12 +111,13 @@ class Key:
             self.left[ref] = left
             self._changed.add(LEFT + ref)
 
-    def forget_left(self, before: int) -> None:
-        """Forget those who left earlier than that."""
-        if self.left:
-            for ref in [ref for ref, row in self.left.items() if row.since < before]:
-                del self.left[ref]
-                self._changed.add(LEFT + ref)
+    def forget_left(self, before: int) -> bool:
+        """Forget those who left earlier than that; whether there were any."""
+        late = [ref for ref, row in self.left.items() if row.since < before]
+        for ref in late:
+            del self.left[ref]
+            self._changed.add(LEFT + ref)
+        return bool(late)
 
     def seek(self, journey: Ref, number: int) -> None:
         """The journey wants to be told, under this seek number."""
@@ -168,6 +169,16 @@ class Key:
         kind, ref = part[:2], part[2:]
         rows: Mapping[Ref, Any] = self.members if kind == MEMBER else self.seekers if kind == SEEKER else self.left
         return pack(rows[ref]) if ref in rows else None
+
+
+def open_passes(rows: Rows) -> list[Ref]:
+    """The records whose passes a stored key has open."""
+    return list(_unpack_pages(rows[PASSES]).passes) if PASSES in rows else []
+
+
+def leaving_times(rows: Rows) -> list[int]:
+    """When the recent leavers of a stored key left it."""
+    return [_unpack_left(content).since for part, content in rows.items() if part.startswith(LEFT)]
 
 
 def read_key(_key: str, rows: Rows) -> Key:

@@ -14,7 +14,7 @@ from schemas import topics
 from schemas.codec import Unpacker, pack
 from schemas.events import ChangeEvent, Operation
 from schemas.messages import Fact, Loaded
-from schemas.values import TRAIL, Image, Value, same
+from schemas.values import TRAIL, Image, Ref, Value, same
 from streams.stage import Changed, Output, Place, Rows, Source, States
 
 ERA_SHIFT = 48
@@ -46,6 +46,8 @@ class Records:
     def __init__(self, book: Book, place: Place, stored: dict[str, dict[str, bytes]]) -> None:
         self._book = book
         self._place = place
+        self._fields = {tab: tuple(sorted(fields)) for tab, fields in book.read_fields.items()}
+        """The projection, in an order that is the same everywhere: images are compared and kept byte for byte."""
         self.states: States[RecordState] = States(stored, _read)
 
     def step(self, key: str, message: ChangeEvent | Loaded, source: Source) -> list[Output]:
@@ -54,14 +56,14 @@ class Records:
             return self._loaded(message)
         ref = message.ref
         state = self.states.get(ref)
-        if state is not None and message.source_position <= state.position:
+        if state is not None and self._is_stale(message, state):
             return []  # capture repeats itself, out of order (D-03)
         version = source.era << ERA_SHIFT | source.offset
         before = state.image if state is not None else None
         after = self._image(message, before)
         born = message.seen_at if _is_birth(message, state) else state.born if state is not None else None
         self.states.put(ref, RecordState(after, version, message.source_position, born))
-        return self._tell(message, source.upstream, version, before, after)
+        return self._tell(ref, message, source.upstream, version, before, after)
 
     def reload(self, ref: str) -> list[Output]:
         """Tell a stored record anew, as loaded: the workflows that read it have changed (D-82)."""
@@ -74,12 +76,21 @@ class Records:
             source_position=state.position, load=True,
         )  # fmt: skip
         image = self._with_trails(tab, state.image, state.image, 0)
-        return self._tell(event, self._place.number, state.version, None, image)
+        return self._tell(ref, event, self._place.number, state.version, None, image)
 
     def changed(self) -> Iterator[Changed]:
         """The images that changed."""
         for ref, state in self.states.take_touched():
             yield Changed(ref, "", pack(state) if state is not None else None)
+
+    def _is_stale(self, event: ChangeEvent, state: RecordState) -> bool:
+        return event.source_position <= state.position
+
+    def _named(self, field: str, folds: bool, before: Image | None, after: Image | None) -> list[str]:
+        """The values of the old image, which has to be told that the record left, and of the new one; each once."""
+        old = join_values(before, field, folds) if before is not None else ()
+        new = join_values(after, field, folds) if after is not None else ()
+        return [*old, *(value for value in new if value not in old)]
 
     def _image(self, event: ChangeEvent, before: Image | None) -> Image | None:
         if event.op in ("delete", "merge"):
@@ -89,7 +100,8 @@ class Records:
         return self._with_trails(event.tab, before, image, event.seen_at)
 
     def _with_trails(self, tab: str, before: Image | None, image: Image, at: int) -> Image:
-        for field in self._book.trails.get(tab, ()):
+        trails = self._book.trails.get(tab)
+        for field in sorted(trails) if trails else ():
             trail = list((before or {}).get(TRAIL + field) or ())
             value = image.get(field)
             if not trail or not same(trail[-1][1], value):
@@ -97,11 +109,11 @@ class Records:
             image[TRAIL + field] = trail[-TRAIL_LENGTH:]
         return image
 
-    def _tell(
-        self, event: ChangeEvent, home: int, version: int, before: Image | None, after: Image | None
+    def _tell(  # noqa: PLR0913 - a change and what is known before and after it
+        self, ref: Ref, event: ChangeEvent, home: int, version: int, before: Image | None, after: Image | None
     ) -> list[Output]:
         tab = event.tab
-        fields = self._book.read_fields.get(tab)
+        fields = self._fields.get(tab)
         if fields is None:
             return []  # no workflow knows this tab
         old = _old_values(fields, before, after)
@@ -110,7 +122,7 @@ class Records:
         fact = Fact(
             at=event.seen_at,
             chain=event.origin,
-            ref=event.ref,
+            ref=ref,
             home=home,
             version=version,
             image=self._project(tab, fields, after),
@@ -121,13 +133,14 @@ class Records:
             coalesced=event.coalesced,
             born=event.seen_at if event.op == "create" and not event.load and before is None else None,
         )
-        return [Output(topic, key, fact) for topic, key in self._readers(event.ref, tab, before, after)]
+        return [Output(topic, key, fact) for topic, key in self._readers(ref, tab, before, after)]
 
-    def _project(self, tab: str, fields: frozenset[str], image: Image | None) -> Image | None:
+    def _project(self, tab: str, fields: tuple[str, ...], image: Image | None) -> Image | None:
         if image is None:
             return None
         projected = {field: image[field] for field in fields if field in image}
-        for field in self._book.trails.get(tab, ()):
+        trails = self._book.trails.get(tab)
+        for field in sorted(trails) if trails else ():
             projected[TRAIL + field] = image[TRAIL + field]
         return projected
 
@@ -136,14 +149,14 @@ class Records:
         book = self._book
         readers: list[tuple[str, str]] = [(topics.JOURNEYS, ref)] if tab in book.trees else []
         for field, main_tab in book.direct.get(tab, ()):
-            for value in _named(field, False, before, after):
+            for value in self._named(field, False, before, after):
                 reader = (topics.JOURNEYS, journey_ref(main_tab, value))
                 if reader not in readers:
                     readers.append(reader)
         for field, folds in book.indexed.get(tab, ()):
             readers.extend(
                 (topics.RELATIONS, relation_key(tab, field, value, folds))
-                for value in _named(field, folds, before, after)
+                for value in self._named(field, folds, before, after)
             )
         return readers
 
@@ -159,19 +172,13 @@ class Records:
         ]
 
 
-def _named(field: str, folds: bool, before: Image | None, after: Image | None) -> list[str]:
-    old = join_values(before, field, folds) if before is not None else ()
-    new = join_values(after, field, folds) if after is not None else ()
-    return [*old, *(value for value in new if value not in old)]
-
-
-def _old_values(fields: frozenset[str], before: Image | None, after: Image | None) -> dict[str, Value]:
+def _old_values(fields: tuple[str, ...], before: Image | None, after: Image | None) -> dict[str, Value]:
     if before is None or after is None:
         return {}
     old: dict[str, Value] = {}
     for field in fields:
         was, now = before.get(field), after.get(field)
-        if was != now and not same(was, now):
+        if was is not now and not same(was, now):
             old[field] = was
     return old
 

@@ -3,6 +3,7 @@
 It knows no trees and no paths and never writes to another key (stage protocol, sections 1 and 5).
 """
 
+import heapq
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -14,13 +15,14 @@ from schemas import topics
 from schemas.codec import Unpacker, pack
 from schemas.messages import Answer, Fact, Go, Loaded, Seek, Unseek
 from schemas.values import HOUR, Image, Ref
-from streams.keystate import Key, Left, Member, Pass, read_key
-from streams.stage import ALL_PARTS, Changed, Output, Place, Source, States
+from streams.keystate import Key, Left, Member, Pass, leaving_times, open_passes, read_key
+from streams.stage import ALL_PARTS, PARTITION_KEY, Changed, Output, Place, Source, States
 
 PAGE = 500
 LEFT_TTL = HOUR
 """How long a key remembers where a record went: longer than any partition lags in health."""
-BOOK_KEY = "\x1fpartition"
+SWEEP = 100
+"""How many keys one step sweeps at most."""
 
 
 class Barrier(msgspec.Struct, array_like=True):
@@ -39,7 +41,6 @@ class PartitionBook(msgspec.Struct, array_like=True):
     upstreams: dict[str, list[int]] = {}
     """Per ``tab/generation`` the partitions of ``records`` that have loaded it."""
     barriers: list[Barrier] = []
-    open_passes: list[tuple[str, Ref]] = []
 
 
 _unpack_book: Unpacker[PartitionBook] = Unpacker(PartitionBook)
@@ -52,31 +53,39 @@ class Relations:
     reads: ClassVar[tuple[str, ...]] = (topics.RELATIONS,)
 
     def __init__(self, place: Place, stored: dict[str, dict[str, bytes]], *, page: int = PAGE) -> None:
-        rows = stored.pop(BOOK_KEY, None)
-        self._book = _unpack_book(rows[""]) if rows else PartitionBook(heard={}, upstreams={})
+        rows = stored.pop(PARTITION_KEY, None)
+        self._book = _unpack_book(rows[""]) if rows else PartitionBook(heard={}, upstreams={}, barriers=[])
         self._place = place
         self._page = page
+        self._open = {(key, ref) for key, parts in stored.items() for ref in open_passes(parts)}
+        self._leaving = [(since, key) for key, parts in stored.items() for since in leaving_times(parts)]
+        heapq.heapify(self._leaving)
         self.states: States[Key] = States(stored, read_key)
 
     def step(self, key: str, message: Any, source: Source) -> list[Output]:
-        """What a key says to one message: at most two pages and two messages more, or one Fact per seeker."""
+        """What a key says to one message: at most two pages and two messages more, and markers that waited for it."""
+        self._sweep(message.at - LEFT_TTL)
         if isinstance(message, Loaded):
-            return self._loaded(message)
+            self._loaded(message)
+            return self._lift_barriers(message.at)
+        self.note(key, message)
         state = self.states.get(key)
         if state is None:
             if isinstance(message, Unseek | Go):
                 return []
             state = Key()
         outputs = self._answer(key, state, message)
-        state.forget_left(message.at - LEFT_TTL)
-        if (state.passes or state.answers) and not state.pumping:
+        if self._wants_go(state):
             state.pumping = True
             outputs.append(Output(topics.RELATIONS, key, Go(at=message.at)))
-        if state.is_empty:
-            self.states.drop(key)
-        else:
-            self.states.put(key, state)
-        return outputs
+        self._keep(key, state)
+        return outputs + self._lift_barriers(message.at)
+
+    def note(self, key: str, message: Any) -> None:
+        """Remember how new the changes are that were seen here of each home partition."""
+        if isinstance(message, Fact):
+            heard = self._book.heard.setdefault(key_parts(key)[0], {})
+            heard[message.home] = max(message.version, heard.get(message.home, 0))
 
     def changed(self) -> Iterator[Changed]:
         """The members, seekers and cursors that changed, row by row."""
@@ -85,7 +94,27 @@ class Relations:
                 yield Changed(key, ALL_PARTS, None)
             else:
                 yield from state.take_changed(key)
-        yield Changed(BOOK_KEY, "", pack(self._book))
+        yield Changed(PARTITION_KEY, "", pack(self._book))
+
+    def _wants_go(self, state: Key) -> bool:
+        """Whether pages are left to serve and no Go is under way."""
+        return bool(state.passes or state.answers) and not state.pumping
+
+    def _keep(self, key: str, state: Key) -> None:
+        if state.is_empty:
+            self.states.drop(key)
+        else:
+            self.states.put(key, state)
+
+    def _sweep(self, before: int) -> None:
+        """Free the rows of those who left long ago, also at keys that nobody touches any more (protocol, section 6)."""
+        swept = 0
+        while swept < SWEEP and self._leaving and self._leaving[0][0] < before:
+            _, key = heapq.heappop(self._leaving)
+            state = self.states.get(key)
+            if state is not None and state.forget_left(before):
+                self._keep(key, state)
+                swept += 1
 
     def _answer(self, key: str, state: Key, message: Any) -> list[Output]:
         match message:
@@ -103,8 +132,6 @@ class Relations:
     # -- facts --------------------------------------------------------------
 
     def _fact(self, key: str, state: Key, fact: Fact) -> list[Output]:
-        heard = self._book.heard.setdefault(key_parts(key)[0], {})
-        heard[fact.home] = max(fact.version, heard.get(fact.home, 0))
         here = fact.image is not None and names_key(key, fact.image)
         if not here and fact.ref not in state.members:
             return []  # one writer per record and key, in order: nothing to compare
@@ -112,13 +139,21 @@ class Relations:
             assert fact.image is not None
             state.join(fact.ref, _member(state, fact, fact.image))
         else:
-            state.leave(fact.ref, self._left(key, fact))
+            self._leave(key, state, fact)
         if len(state.seekers) <= self._page and fact.ref not in state.passes:
-            return [
-                Output(topics.JOURNEYS, journey, _through(fact, key, seek)) for journey, seek in state.seekers.items()
-            ]
+            return self._tell(key, state, fact, state.sorted_seekers())
         self._open_pass(key, state, fact)
         return []
+
+    def _leave(self, key: str, state: Key, fact: Fact) -> None:
+        left = self._left(key, fact)
+        state.leave(fact.ref, left)
+        if left is not None:
+            heapq.heappush(self._leaving, (left.since, key))
+
+    def _tell(self, key: str, state: Key, fact: Fact, journeys: list[Ref]) -> list[Output]:
+        """The Fact to each of these seekers, always in the same order: a repetition must say the same."""
+        return [Output(topics.JOURNEYS, one, _through(fact, key, state.seekers[one])) for one in journeys]
 
     def _left(self, key: str, fact: Fact) -> Left | None:
         """Where a record went that is still somewhere: one that was deleted leaves nothing (protocol, section 6)."""
@@ -129,13 +164,12 @@ class Relations:
 
     def _open_pass(self, key: str, state: Key, fact: Fact) -> None:
         running = state.passes.get(fact.ref)
-        if running is not None:  # overtaken: go on where it is with the new image, and once round
-            state.passes[fact.ref] = Pass(
-                running.cursor, running.cursor, False, msgspec.structs.replace(fact, coalesced=True)
-            )
-            return
-        state.passes[fact.ref] = Pass("", "", False, fact)
-        self._book.open_passes.append((key, fact.ref))
+        state.passes[fact.ref] = self._overtake(running, fact) if running is not None else Pass("", "", False, fact)
+        self._open.add((key, fact.ref))
+
+    def _overtake(self, running: Pass, fact: Fact) -> Pass:
+        """Go on where the pass is with the new image, and once round, so that the last seekers never starve."""
+        return Pass(running.cursor, running.cursor, False, msgspec.structs.replace(fact, coalesced=True))
 
     # -- seekers --------------------------------------------------------------
 
@@ -175,48 +209,38 @@ class Relations:
         ref, running = next(iter(state.passes.items()))
         del state.passes[ref]
         page, running = running.next_page(state.sorted_seekers(), self._page)
-        outputs = [
-            Output(topics.JOURNEYS, journey, _through(running.fact, key, state.seekers[journey])) for journey in page
-        ]
         if running.done:
-            return outputs + self._pass_ended(key, ref)
-        state.passes[ref] = running
-        return outputs
+            self._open.discard((key, ref))
+        else:
+            state.passes[ref] = running
+        return self._tell(key, state, running.fact, page)
 
     # -- markers --------------------------------------------------------------
 
-    def _loaded(self, message: Loaded) -> list[Output]:
-        """Pass the marker on once all of ``records`` has sent it and the passes open now are through."""
-        name = f"{message.tab}/{message.generation}"
-        upstreams = self._book.upstreams.setdefault(name, [])
+    def _loaded(self, message: Loaded) -> None:
+        """Count a marker; once all of ``records`` has sent it, it waits for the passes that are open now."""
+        upstreams = self._book.upstreams.setdefault(f"{message.tab}/{message.generation}", [])
         if message.upstream[1] in upstreams:
-            return []
+            return
         upstreams.append(message.upstream[1])
-        if len(upstreams) < self._place.records:
-            return []
-        waits = [(key, ref) for key, ref in self._book.open_passes if key_parts(key)[0] == message.tab]
-        self._book.barriers.append(Barrier(message.tab, message.generation, waits))
-        return self._lift_barriers(message.at)
+        if len(upstreams) == self._place.records:
+            barrier = Barrier(message.tab, message.generation, self._passes_of(message.tab))
+            self._book.barriers.append(barrier)
 
-    def _pass_ended(self, key: str, ref: Ref) -> list[Output]:
-        self._book.open_passes.remove((key, ref))
-        for barrier in self._book.barriers:
-            if (key, ref) in barrier.waits_for:
-                barrier.waits_for.remove((key, ref))
-        return self._lift_barriers(0)
+    def _passes_of(self, tab: str) -> list[tuple[str, Ref]]:
+        return sorted((key, ref) for key, ref in self._open if key_parts(key)[0] == tab)
 
     def _lift_barriers(self, at: int) -> list[Output]:
-        lifted = [barrier for barrier in self._book.barriers if not barrier.waits_for]
-        self._book.barriers = [barrier for barrier in self._book.barriers if barrier.waits_for]
+        """Pass on the markers whose passes are through."""
+        lifted = [one for one in self._book.barriers if self._open.isdisjoint(one.waits_for)]
+        if not lifted:
+            return []
+        self._book.barriers = [one for one in self._book.barriers if one not in lifted]
         upstream = (self.name, self._place.number)
+        markers = [Loaded(at=at, tab=one.tab, generation=one.generation, upstream=upstream) for one in lifted]
         return [
-            Output(
-                topics.JOURNEYS,
-                "",
-                Loaded(at=at, tab=barrier.tab, generation=barrier.generation, upstream=upstream),
-                partition,
-            )
-            for barrier in lifted
+            Output(topics.JOURNEYS, "", marker, partition)
+            for marker in markers
             for partition in range(self._place.journeys)
         ]
 

@@ -5,12 +5,15 @@ rows and the position together, and does nothing else (design section 3).
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 S = TypeVar("S")
 
 ALL_PARTS = "*"
 """As the part of a row to delete: all rows of the key."""
+
+PARTITION_KEY = "\x1fpartition"
+"""The key of what a whole partition remembers: part of its position row, so written with it (protocol, section 6)."""
 
 Rows = Mapping[str, bytes]
 """The stored rows of one key, by part."""
@@ -73,6 +76,19 @@ class Stage(Protocol):
         ...
 
 
+@runtime_checkable
+class Noting(Protocol):
+    """A stage whose partition remembers something of each message, beside its keys.
+
+    Where a runtime has no transaction, a key may have applied a message that the position row does not know of. The
+    message is then not folded into the key again, but the partition has to hear of it again.
+    """
+
+    def note(self, key: str, message: Any) -> None:
+        """Remember of a message what belongs to the partition, not to its key."""
+        ...
+
+
 class States(Generic[S]):
     """The states of one stage and partition by key: stored rows, read when first wanted, and what changed since.
 
@@ -84,6 +100,7 @@ class States(Generic[S]):
         self._read = read
         self._live: dict[str, S] = {}
         self.touched: set[str] = set()
+        self._dropped: set[str] = set()
 
     def get(self, key: str) -> S | None:
         """The state of a key, or none. It belongs to the stage: say ``touch`` after changing it."""
@@ -105,6 +122,7 @@ class States(Generic[S]):
         """Forget the key."""
         self._live.pop(key, None)
         self._stored.pop(key, None)
+        self._dropped.add(key)
         self.touched.add(key)
 
     def names(self) -> list[str]:
@@ -112,9 +130,18 @@ class States(Generic[S]):
         return sorted([*self._live, *self._stored])
 
     def take_touched(self) -> list[tuple[str, S | None]]:
-        """The keys changed since the last call with their states, none for those forgotten."""
-        changed = [(key, self._live.get(key)) for key in sorted(self.touched)]
+        """The keys changed since the last call with their states, none for those forgotten.
+
+        A key that was forgotten and came anew is there twice, forgotten first: its old rows must go.
+        """
+        changed: list[tuple[str, S | None]] = []
+        for key in sorted(self.touched):
+            if key in self._dropped:
+                changed.append((key, None))
+            if key in self._live:
+                changed.append((key, self._live[key]))
         self.touched.clear()
+        self._dropped.clear()
         return changed
 
     def __len__(self) -> int:

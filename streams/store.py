@@ -189,7 +189,10 @@ class Store:
         whole = [(stage, partition, one.key) for one in changed if one.content is None and one.part == ALL_PARTS]
         self._db.executemany("DELETE FROM state WHERE stage = ? AND partition = ? AND key = ?", whole)
         self._db.executemany("DELETE FROM state WHERE stage = ? AND partition = ? AND key = ? AND part = ?", gone)
-        self._db.executemany("INSERT OR REPLACE INTO state VALUES (?,?,?,?,?,?)", kept)
+        self._db.executemany(
+            "INSERT INTO state VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET content = excluded.content, due = excluded.due",
+            kept,
+        )
 
     def drop(self, stage: str, part_prefix: str = "") -> None:
         """Forget the rows of a stage, or those parts of it that begin so; call it inside ``transaction``."""

@@ -1,5 +1,6 @@
 """Commands to Salesforce: what to send, what the answers mean, and how to look an effect up."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -10,10 +11,14 @@ from connectors.checks import refusal, rejected
 from connectors.credentials import Credentials
 from connectors.directory import Directory, Refused
 from connectors.fields import field_types
+from connectors.reading import READ, not_found
+from connectors.salesforce import reading
 from connectors.salesforce.capture import capture
 from connectors.salesforce.describe import describe
+from connectors.salesforce.tasks import TAB, create_task
 from connectors.salesforce.values import API, JSON, image, literal, write
 from connectors.settings import ConnectionSettings
+from connectors.tasks import TASK
 from schemas.codec import to_json
 from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater, Uncertain
 from schemas.metadata import ConnectionMetadata
@@ -24,29 +29,27 @@ _TRY_AGAIN = frozenset(
 )
 _WHO_KNOWS = frozenset({"UNKNOWN_EXCEPTION", "INTERNAL_SERVER_ERROR", "REQUEST_RUNNING_TOO_LONG"})
 _WRITTEN_BY_PEOPLE = frozenset({"FIELD_CUSTOM_VALIDATION_EXCEPTION"})
-"""Codes whose message an administrator wrote for people; other messages may quote field values, so
-stay unshown.
-"""
-_OPERATIONS = frozenset({"create", "update", "upsert", "delete", "link"})
+"""Codes whose message an administrator wrote for people; other messages may quote field values, so stay unshown."""
+_TAKEN = re.compile(r"duplicate value found: (\w+) duplicates")
+_OPERATIONS = frozenset({"create", "update", "upsert", "delete", "link", READ, TASK})
 
 
 class SalesforceConnector(Connector):
-    """Salesforce by sObject collections: 200 rows per call; a create with a key upserts by external id
-    (D-42).
+    """Salesforce by sObject collections: 200 rows per call; a create with a key upserts by external id (D-42).
 
-    ``link`` writes a lookup: its field is ``relation``, its value ``to``.
+    ``link`` writes a lookup: its field is ``relation``, its value ``to``. A ``task`` is a create of a Task.
     """
 
     kind = "salesforce"
     batch: ClassVar[Mapping[str, int]] = {
-        "create": 200,
-        "update": 200,
-        "upsert": 200,
-        "delete": 200,
-        "link": 200,
+        **dict.fromkeys(("create", "update", "upsert", "delete", "link", TASK), 200),
+        READ: reading.MOST,
     }
     limits = Limits(per_minute=1200, at_once=8)
     modified_field = "SystemModstamp"
+    repeatable = frozenset({READ})
+    never_blind = frozenset({"create", TASK})
+    task_tab = TAB
 
     def __init__(self, settings: ConnectionSettings, metadata: ConnectionMetadata) -> None:
         super().__init__(settings, metadata)
@@ -57,10 +60,15 @@ class SalesforceConnector(Connector):
         owner = self._owner(command)
         if isinstance(owner, Refused):
             return rejected(command, owner.code, owner.reason)
+        if command.operation == READ and not reading.is_id(command.record_id):
+            return not_found(command)
         return refusal(command, _OPERATIONS)
 
     def request(self, commands: Sequence[Command]) -> Request:
         """One call for up to 200 rows, each settled alone (``allOrNone`` false)."""
+        if commands[0].operation == READ:
+            return reading.request(commands, self.metadata)
+        commands = [self._plain(command) for command in commands]
         first = commands[0]
         if first.operation == "delete":
             ids = ",".join(command.record_id for command in commands)
@@ -76,8 +84,12 @@ class SalesforceConnector(Connector):
 
     def outcomes(self, commands: Sequence[Command], response: Response) -> list[Outcome]:
         """Row by row; a collection answers 200 even when rows fail."""
+        commands = [self._plain(command) for command in commands]
+        read = reading.outcomes(commands, response, self.metadata) if commands[0].operation == READ else None
+        if read:
+            return read
         answer = parsed(response)
-        if response.status in {200, 201} and isinstance(answer, list):
+        if response.status in {200, 201} and isinstance(answer, list) and commands[0].operation != READ:
             return self._rows(commands, answer, response)
         error = answer[0] if isinstance(answer, list) and answer and isinstance(answer[0], dict) else {}
         if response.status in {420, 429}:
@@ -88,7 +100,8 @@ class SalesforceConnector(Connector):
 
     def find(self, command: Command) -> Request | None:
         """A query by external id or id; SOQL sees every committed row."""
-        if command.operation in {"create", "upsert"} and not command.key:
+        command = self._plain(command)
+        if command.operation == READ or (command.operation in {"create", "upsert"} and not command.key):
             return None
         name, value = (
             command.key if command.key and command.operation in {"create", "upsert"} else ("Id", command.record_id)
@@ -99,6 +112,7 @@ class SalesforceConnector(Connector):
 
     def found(self, command: Command, response: Response) -> Outcome:
         """No rows proves absence."""
+        command = self._plain(command)
         answer = parsed(response)
         rows = answer.get("records") if isinstance(answer, dict) and response.status == 200 else None
         if (
@@ -125,6 +139,9 @@ class SalesforceConnector(Connector):
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """Objects, fields, users, groups and queues."""
         return describe(self.settings.connection, send, tabs)
+
+    def _plain(self, command: Command) -> Command:
+        return create_task(command, self.metadata) if command.operation == TASK else command
 
     def _owner(self, command: Command) -> str | Refused:
         if not command.owner:
@@ -187,9 +204,7 @@ class SalesforceConnector(Connector):
         if code == "REQUEST_LIMIT_EXCEEDED":
             after = 3600.0 if message.startswith("TotalRequests") else 5.0
             return RetryLater(command_id=command.id, reason=code, after=after)
-        # A concurrent create with our key clashed: the upsert finds it at the next try.
-        raced = code == "DUPLICATE_VALUE" and command.key and command.operation in {"create", "upsert"}
-        if code in _TRY_AGAIN or "UNABLE_TO_LOCK_ROW" in message or raced:
+        if code in _TRY_AGAIN or "UNABLE_TO_LOCK_ROW" in message or _raced(command, code, message):
             return RetryLater(command_id=command.id, reason=code)
         return rejected(command, code, _reason(code, message, error.get("fields")))
 
@@ -230,6 +245,16 @@ def _headers(first: Command) -> dict[str, str]:
     return {"Sforce-Call-Options": "client=renkei", **quiet}
 
 
+def _raced(command: Command, code: str, message: str) -> bool:
+    """Whether a concurrent create with our key clashed: the upsert finds it at the next try.
+
+    The message names the field, though not always; another field's clash would only come again.
+    """
+    named = _TAKEN.search(message)
+    ours = command.key is not None and command.operation in {"create", "upsert"}
+    return code == "DUPLICATE_VALUE" and ours and (named is None or named[1] == (command.key or ("",))[0])
+
+
 def _same_id(left: str, right: str) -> bool:
     """15 and 18 characters name the same record; the last three are a checksum."""
     return left[:15] == right[:15]
@@ -237,5 +262,7 @@ def _same_id(left: str, right: str) -> bool:
 
 def _reason(code: str, message: str, fields: object) -> str:
     names = [name for name in fields if isinstance(name, str)] if isinstance(fields, list) else []
+    taken = _TAKEN.search(message) if not names else None
+    names += [taken[1]] if taken else []
     told = message if code in _WRITTEN_BY_PEOPLE else code
     return f"{told} ({', '.join(names)})" if names else told

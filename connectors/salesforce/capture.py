@@ -23,9 +23,7 @@ def capture(
 
 
 class SalesforceReader:
-    """Reads one object in order of SystemModstamp; long transactions commit late, so the overlap is
-    minutes.
-    """
+    """Reads one object in order of SystemModstamp; long transactions commit late, so the overlap is minutes."""
 
     overlap = 5 * MINUTE
     sweep_every = 0
@@ -34,8 +32,7 @@ class SalesforceReader:
         self._tab = tab
         self._send = send
         self._types = field_types(metadata, tab)
-        wanted = [name for name in fields or self._types if name not in {*_SYSTEM, "id"}]
-        self._columns = ", ".join(dict.fromkeys([*_SYSTEM, *wanted]))
+        self._columns = columns(metadata, tab, fields)
 
     def rows(self, after: Mark, loading: bool) -> Page:
         """One page of up to 2000 rows; ``queryAll`` shows the recycle bin, which a first load leaves out."""
@@ -62,6 +59,12 @@ class SalesforceReader:
         created = milliseconds(row.get("CreatedDate")) or 0
         actor = row.get("LastModifiedById") or ""
         return Row(row["Id"], image(row, self._types), modified, created, actor, row.get("IsDeleted") is True)
+
+
+def columns(metadata: ConnectionMetadata, tab: str, fields: Sequence[str] = ()) -> str:
+    """What a query selects: these fields or all that are known, and what every record has."""
+    wanted = [name for name in fields or field_types(metadata, tab) if name not in {*_SYSTEM, "id"}]
+    return ", ".join(dict.fromkeys([*_SYSTEM, *wanted]))
 
 
 def _after(mark: Mark) -> str:

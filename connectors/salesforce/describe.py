@@ -26,7 +26,7 @@ def describe(connection: str, send: Send, tabs: Sequence[str]) -> ConnectionMeta
     return ConnectionMetadata(
         connection=connection,
         tabs={tab: _tab(tab, send) for tab in tabs},
-        users=tuple(_user(row) for row in _query(send, "SELECT Id, Name, Email, IsActive FROM User")),
+        users=tuple(_user(row) for row in _query(send, "SELECT Id, Name, Email, IsActive, ManagerId FROM User")),
         teams=tuple(
             Team(id=row["Id"], name=row.get("Name") or "", members=tuple(members.get(row["Id"], ())))
             for row in groups if row.get("Type") in {"Queue", "Regular"}
@@ -59,7 +59,10 @@ def _field(row: Mapping[str, Any]) -> Field:
 
 def _user(row: Mapping[str, Any]) -> User:
     active = row.get("IsActive") is not False
-    return User(id=row["Id"], name=row.get("Name") or "", email=row.get("Email") or "", active=active)
+    return User(
+        id=row["Id"], name=row.get("Name") or "", email=row.get("Email") or "", active=active,
+        manager=row.get("ManagerId") or "",
+    )  # fmt: skip
 
 
 def _query(send: Send, query: str) -> Iterator[dict[str, Any]]:

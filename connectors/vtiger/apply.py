@@ -14,10 +14,15 @@ from connectors.checks import refusal, rejected
 from connectors.credentials import Credentials
 from connectors.directory import Directory, Refused
 from connectors.fields import field_types
+from connectors.reading import READ, not_found
 from connectors.settings import ConnectionSettings
+from connectors.tasks import TASK
+from connectors.vtiger import reading
 from connectors.vtiger.capture import capture
+from connectors.vtiger.clashes import DUPLICATE, clash
 from connectors.vtiger.describe import describe
-from connectors.vtiger.values import PATH, envelope, error_code, image, literal, write
+from connectors.vtiger.tasks import TAB, create_task
+from connectors.vtiger.values import PATH, envelope, error_code, image, write
 from schemas.codec import to_json
 from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater, Uncertain
 from schemas.metadata import ConnectionMetadata
@@ -29,6 +34,8 @@ _OPERATIONS = {
     "upsert": "create",
     "delete": "delete",
     "link": "add_related",
+    READ: "query",
+    TASK: "create",
 }
 _TRY_AGAIN = frozenset({"TOO_MANY_REQUESTS"})
 _WHO_KNOWS = frozenset({"INTERNAL_SERVER_ERROR", "DATABASE_QUERY_ERROR", ""})
@@ -37,14 +44,17 @@ _WHO_KNOWS = frozenset({"INTERNAL_SERVER_ERROR", "DATABASE_QUERY_ERROR", ""})
 class VtigerConnector(Connector):
     """Vtiger's webservice: one record per call, no upsert; a key is looked up before a create (D-42).
 
-    A module's unique rule is not safe against two creates at once, so one worker serves a connection.
+    A module's unique rule is not safe against two creates at once, so one worker serves a connection. A ``task`` is a
+    create in Calendar.
     """
 
     kind = "vtiger"
     limits = Limits(per_minute=600, at_once=4)
     batch: ClassVar[Mapping[str, int]] = {}
-    look_first = frozenset({"create", "upsert"})
-    repeatable = frozenset({"link"})
+    look_first = frozenset({"create", "upsert", TASK})
+    repeatable = frozenset({"link", READ})
+    never_blind = frozenset({"create", TASK})
+    task_tab = TAB
     modified_field = "modifiedtime"
 
     def __init__(self, settings: ConnectionSettings, metadata: ConnectionMetadata) -> None:
@@ -57,11 +67,16 @@ class VtigerConnector(Connector):
         owner = self._owner(command)
         if isinstance(owner, Refused):
             return rejected(command, owner.code, owner.reason)
+        if command.operation == READ and not reading.is_id(command.record_id):
+            return not_found(command)
         return refusal(command, _OPERATIONS)
 
     def request(self, commands: Sequence[Command]) -> Request:
         """One call for one record."""
         [command] = commands
+        if command.operation == READ:
+            return reading.request(command)
+        command = self._plain(command)
         form = {"operation": _OPERATIONS[command.operation]}
         if command.operation == "delete":
             form["id"] = command.record_id
@@ -82,24 +97,29 @@ class VtigerConnector(Connector):
         answer = envelope(response)
         if answer is None or response.status >= 500 or len(commands) != 1:
             return unreadable(commands, response)
-        command = commands[0]
+        command = self._plain(commands[0])
         if not answer["success"]:
             return [self._failure(command, error_code(answer))]
-        outcome = self._success(command, answer.get("result"))
+        outcome = (
+            reading.outcome(command, answer, self.metadata, self._zone)
+            if command.operation == READ
+            else self._success(command, answer.get("result"))
+        )
         return [outcome] if outcome else unreadable(commands, response)
 
     def find(self, command: Command) -> Request | None:
         """A query by key or id; deleted records are never returned."""
-        if command.operation == "link" or (command.operation in {"create", "upsert"} and not command.key):
+        command = self._plain(command)
+        if command.operation in {"link", READ} or (command.operation in {"create", "upsert"} and not command.key):
             return None
         name, value = (
             command.key if command.key and command.operation in {"create", "upsert"} else ("id", command.record_id)
         )
-        query = f"SELECT * FROM {_tab(command)} WHERE {name} = {literal(value)} LIMIT 2;"  # noqa: S608
-        return Request(method="GET", path=PATH, params={"operation": "query", "query": query})
+        return reading.lookup(_tab(command), name, value)
 
     def found(self, command: Command, response: Response) -> Outcome | Command:
         """No rows proves absence; an upsert of a record that is there goes on as its update."""
+        command = self._plain(command)
         answer = envelope(response)
         rows = answer.get("result") if answer and answer["success"] and response.status == 200 else None
         if (
@@ -128,6 +148,9 @@ class VtigerConnector(Connector):
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """Modules, fields, users and groups."""
         return describe(self.settings.connection, send, tabs)
+
+    def _plain(self, command: Command) -> Command:
+        return create_task(command, self.metadata, self._zone) if command.operation == TASK else command
 
     def _owner(self, command: Command) -> str | Refused:
         if command.owner:
@@ -167,9 +190,9 @@ class VtigerConnector(Connector):
             return Uncertain(command_id=command.id, reason=f"Vtiger answered {code or 'without a code'}")
         if code == "RECORD_NOT_FOUND" and command.operation == "delete":
             return Applied(command_id=command.id, record_id=command.record_id, duplicate=True)
-        # The lookup before the next try tells whether the double is our own record.
-        raced = code == "DUPLICATE" and command.key and command.operation in self.look_first
-        if code in _TRY_AGAIN or raced:
+        if code == DUPLICATE:
+            return clash(command, self.metadata, command.operation in self.look_first)
+        if code in _TRY_AGAIN:
             return RetryLater(command_id=command.id, reason=code)
         return rejected(command, code, code)
 

@@ -1,5 +1,4 @@
-"""Watching a Vtiger module: VTQL by modified time and id; deletions by comparing ids, or by ``sync``
-where it works.
+"""Watching a Vtiger module: VTQL by modified time and id; deletions by comparing ids, or by ``sync`` where it works.
 
 ``sync`` fails on every call in installations of 8.3 and 8.4 as they come, so comparing ids is the
 default; the
@@ -29,9 +28,7 @@ def capture(
 
 
 class VtigerReader:
-    """Reads one module in order of modifiedtime, whose resolution is one second and whose zone is the
-    server's.
-    """
+    """Reads one module in order of modifiedtime, whose resolution is one second and whose zone is the server's."""
 
     overlap = MINUTE
 

@@ -10,9 +10,13 @@ from connectors.checks import refusal, rejected
 from connectors.credentials import Credentials
 from connectors.directory import Directory, Refused
 from connectors.fields import field_types
+from connectors.reading import READ, not_found
 from connectors.settings import ConnectionSettings
+from connectors.tasks import TASK
+from connectors.zoho import reading
 from connectors.zoho.capture import capture
 from connectors.zoho.describe import describe
+from connectors.zoho.tasks import TAB, create_task
 from connectors.zoho.values import API, JSON, image, literal, write
 from schemas.codec import to_json
 from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater, Uncertain
@@ -24,18 +28,23 @@ _TRY_AGAIN = frozenset(
      "ALREADY_SCHEDULED", "CANNOT_PROCESS", "RECORD_LOCKED"}
 )  # fmt: skip
 _WHO_KNOWS = frozenset({"INTERNAL_ERROR", "INTERNAL_SERVER_ERROR", "BAD_GATEWAY", "SERVICE_UNAVAILABLE"})
-_OPERATIONS = frozenset({"create", "update", "upsert", "delete", "link"})
+_OPERATIONS = frozenset({"create", "update", "upsert", "delete", "link", READ, TASK})
 _COMPARED = 40
 """A COQL query selects at most 50 columns, so a lookup compares this many fields."""
 
 
 class ZohoConnector(Connector):
-    """Zoho CRM, REST v8: 100 rows per call; a create with a key is an upsert on that unique field (D-42)."""
+    """Zoho CRM, REST v8: 100 rows per call; a create with a key is an upsert on that unique field (D-42).
+
+    A ``task`` is a create in Tasks.
+    """
 
     kind = "zoho"
-    batch: ClassVar[Mapping[str, int]] = {"create": 100, "update": 100, "upsert": 100, "delete": 100}
+    batch: ClassVar[Mapping[str, int]] = dict.fromkeys(("create", "update", "upsert", "delete", READ, TASK), 100)
     limits = Limits(per_minute=600, at_once=5)
-    repeatable = frozenset({"link"})
+    repeatable = frozenset({"link", READ})
+    never_blind = frozenset({"create", TASK})
+    task_tab = TAB
     modified_field = "Modified_Time"
 
     def __init__(self, settings: ConnectionSettings, metadata: ConnectionMetadata) -> None:
@@ -47,10 +56,21 @@ class ZohoConnector(Connector):
         owner = self._owner(command)
         if isinstance(owner, Refused):
             return rejected(command, owner.code, owner.reason)
+        if command.operation == READ and not command.record_id.isdecimal():
+            return not_found(command)  # Zoho would refuse the whole batch because of it
         return refusal(command, _OPERATIONS)
+
+    def most(self, command: Command) -> int:
+        """100, but a module of many fields is read record by record."""
+        if command.operation == READ:
+            return reading.most(self.metadata, command.tab.partition(":")[2])
+        return super().most(command)
 
     def request(self, commands: Sequence[Command]) -> Request:
         """One call for up to 100 rows."""
+        if commands[0].operation == READ:
+            return reading.request(commands, self.metadata)
+        commands = [self._plain(command) for command in commands]
         first = commands[0]
         tab = first.tab.partition(":")[2]
         if first.operation == "delete":
@@ -71,9 +91,13 @@ class ZohoConnector(Connector):
 
     def outcomes(self, commands: Sequence[Command], response: Response) -> list[Outcome]:
         """Row by row; the status alone says nothing about rows."""
+        commands = [self._plain(command) for command in commands]
+        read = reading.outcomes(commands, response, self.metadata) if commands[0].operation == READ else None
+        if read:
+            return read
         answer = parsed(response)
         rows = answer.get("data") if isinstance(answer, dict) else None
-        if isinstance(rows, list):
+        if isinstance(rows, list) and commands[0].operation != READ:
             return self._rows(commands, rows, response)
         if response.status == 429:
             return retry(commands, "429: credits or concurrency used up", retry_after(response, 10.0))
@@ -84,6 +108,7 @@ class ZohoConnector(Connector):
 
     def find(self, command: Command) -> Request | None:
         """By key with COQL, which unlike search has no index lag; by id otherwise."""
+        command = self._plain(command)
         tab = command.tab.partition(":")[2]
         if command.operation in {"create", "upsert"} and command.key:
             columns = ", ".join(dict.fromkeys(["id", "Modified_Time", *self._compared(command)]))
@@ -96,6 +121,7 @@ class ZohoConnector(Connector):
 
     def found(self, command: Command, response: Response) -> Outcome:
         """204 proves absence, for a record in the recycle bin too."""
+        command = self._plain(command)
         gone = response.status == 204
         if gone and command.operation != "update":
             there = command.operation == "delete"
@@ -121,6 +147,9 @@ class ZohoConnector(Connector):
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """Modules, fields, users and groups."""
         return describe(self.settings.connection, send, tabs)
+
+    def _plain(self, command: Command) -> Command:
+        return create_task(command, self.metadata) if command.operation == TASK else command
 
     def _owner(self, command: Command) -> str | Refused:
         if not command.owner:

@@ -35,7 +35,7 @@ class ZohoReader:
         self._tab = tab
         self._send = send
         self._types = field_types(metadata, tab)
-        wanted = fields or [name for name, kind in self._types.items() if kind != "unknown"]
+        wanted = fields or wanted_fields(metadata, tab)
         self._fields = [name for name in dict.fromkeys(wanted) if name not in _SYSTEM]
 
     def rows(self, after: Mark, loading: bool) -> Page:
@@ -91,6 +91,12 @@ class ZohoReader:
     def _ask(self, request: Request, statuses: tuple[int, ...]) -> dict[str, Any]:
         answer = readable(self._send(request), f"Zoho module {self._tab}", statuses)
         return answer if isinstance(answer, dict) else {}
+
+
+def wanted_fields(metadata: ConnectionMetadata, tab: str) -> list[str]:
+    """The fields that a module is read with where nobody names others: all that COQL can select; none if unknown."""
+    known = [name for name, kind in field_types(metadata, tab).items() if kind != "unknown"]
+    return list(dict.fromkeys([*_SYSTEM[1:], *(name for name in known if name != "id")])) if known else []
 
 
 def _after(mark: Mark) -> str:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from renkei.folder import Folder, read_folder
+from renkei.history import HistoryPart
 from renkei.parts import CapturePart, FlowPart, Part, WorkerPart
 from renkei.runner import Runner, settle, wall_clock
 from renkei.wiring import discover, locked, parts, tabs_of
@@ -50,7 +51,9 @@ def run_to_rest(folder: Folder, book: Book, file: Path, *, quiet: bool = False) 
         ) as progress:  # fmt: skip
             task = progress.add_task(f"running {folder.settings.project}", total=None)
             flow = next(part for part in opened if isinstance(part, FlowPart))
-            settle(opened, wall_clock, tell=lambda: progress.update(task, completed=flow.taken))
+            problems = settle(opened, wall_clock, tell=lambda: progress.update(task, completed=flow.taken))
+        for name, problem in sorted(problems.items()):
+            typer.echo(f"{name}: {problem}", err=True)
         return counts_of(opened)
     finally:
         for part in opened:
@@ -63,7 +66,7 @@ def counts_of(opened: list[Part]) -> dict[str, int]:
     workers = [part for part in opened if isinstance(part, WorkerPart)]
     topics = flow.store.topics("commands.")
     return {
-        "changes": sum(part.captured for part in opened if isinstance(part, CapturePart)),
+        "changes": sum(part.captured for part in opened if isinstance(part, CapturePart | HistoryPart)),
         "commands": sum(flow.store.count(topic) for topic in topics),
         "applied": sum(part.applied for part in workers),
         "rejected": sum(part.rejected for part in workers),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from rules.criteria.scope import UNKNOWN, RelatedRow, Unknown, Verdict
 from rules.templates import Rendered
@@ -23,7 +23,7 @@ CriteriaText = Annotated[str, CRITERIA]
 TemplateName = Annotated[str, TEMPLATE]
 AliasName = Annotated[str, ALIAS]
 Who = Annotated[str, WHO]
-"""A person or group: ``team sales``, ``queue Tier 2``, ``user a@b.example``, ``deal.Owner``, ``manager of deal.Owner``."""
+"""A person or group: ``team sales``, ``queue Tier 2``, ``user a@b.example``, ``deal.Owner``, ``manager of …``."""
 Block = Annotated[Steps, STEPS]
 """Actions inside an action."""
 
@@ -45,6 +45,11 @@ class Draft:
     trigger_native: bool = True
     part: str = ""
     """Tells the commands of one step apart; part of the id."""
+
+    def part_of(self, other: "Draft") -> bool:
+        """Whether this update can go along with another one of the same record in one write (D-40)."""
+        mine, its = ((one.tab, one.record_id, one.operation, one.owner, one.trigger_native) for one in (self, other))
+        return mine == its and self.operation == "update" and bool(self.record_id)
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,8 @@ class StepContext(Protocol):
     anchor: Ref
     command_id: str
     """The id that the step's first command will have."""
+    fallback: bool
+    """Whether the owner was refused, so that the step's ``fallback`` is meant (D-48)."""
 
     def text(self, source: str) -> Value | Unknown:
         """The value of one of the action's texts, merge fields filled in."""
@@ -149,6 +156,10 @@ class StepContext(Protocol):
         """The workflow's ``context:`` values by field name: carried into records and messages."""
         ...
 
+    def context_lines(self) -> tuple[str, ...]:
+        """The same as lines of a message: ``Amount: 12.50``."""
+        ...
+
     def who(self, source: str) -> str | Unknown | None:
         """A person or group as connectors resolve it: ``team:Sales``, ``user:…``, ``manager:…``; none if empty."""
         ...
@@ -180,8 +191,10 @@ class Action(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
     verb: ClassVar[str]
 
-    name: str | None = None
-    on_error: Literal["stop", "continue"] | Block = "stop"
+    name: str | None = Field(None, description="The step's name, by which later steps read what it gave.")
+    on_error: Literal["stop", "continue"] | Block = Field(
+        "stop", description="What follows a refusal: `stop`, `continue`, or a list of actions."
+    )
 
     @property
     def default_name(self) -> str:
@@ -217,6 +230,19 @@ class Action(BaseModel):
     def rows_alias(self) -> str | None:
         """The alias whose rows the action's criteria are asked of; none if they are asked of the anchor."""
         return None
+
+    @property
+    def binds(self) -> str:
+        """The alias of which the action's blocks see one record at a time; empty if it binds none."""
+        return ""
+
+    def single(self) -> Iterator[tuple[str, str]]:
+        """The keys that name a tab of which exactly one record is meant, with the alias."""
+        return iter(())
+
+    def for_several(self, alias: str) -> str:
+        """What to write where a tab has several records."""
+        return f"put it into `for_each: {alias}`"
 
     def written(self) -> Iterator[tuple[str, Iterable[str], bool]]:
         """What the action writes: alias, fields, and whether it creates; for the checker and for D-44."""
@@ -267,6 +293,11 @@ def who_named(source: str, teams: Mapping[str, str], text: Value | Unknown) -> s
     if "@" in subject and group not in _GROUPS:
         return f"user:{subject}"
     return f"{group}:{teams.get(name.strip(), name.strip()) if group == 'team' else name.strip()}"
+
+
+def due_duration(source: str) -> str:
+    """The duration in ``created + 1 day``."""
+    return source.removeprefix("created").strip().removeprefix("+").strip()
 
 
 def filled(step: StepContext, value: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from rules.actions.base import (
     STEPS,
@@ -19,15 +19,17 @@ from rules.actions.base import (
     WaitUntil,
 )  # fmt: skip
 from rules.criteria.scope import Unknown
+from rules.durations import Duration
+from rules.recurrence_forms import read_clock
 from rules.workflow_file import Part, Steps
 
 
 class Arm(Part):
     """One way of a branch: ``if`` with ``then``, or ``otherwise`` alone."""
 
-    if_: str | None = Field(None, alias="if")
-    then: Steps | None = None
-    otherwise: Steps | None = None
+    if_: str | None = Field(None, alias="if", description="A condition.")
+    then: Steps | None = Field(None, description="The actions of this way.")
+    otherwise: Steps | None = Field(None, description="The actions if no way before it was taken.")
 
     @model_validator(mode="after")
     def _whole(self) -> "Arm":
@@ -40,7 +42,7 @@ class Branch(Action):
     """Runs the first way whose condition holds."""
 
     verb: ClassVar[str] = "branch"
-    branch: Annotated[list[Arm], STEPS]
+    branch: Annotated[list[Arm], STEPS] = Field(description="The ways; the first whose `if` holds is taken.")
 
     @property
     def default_name(self) -> str:
@@ -75,13 +77,18 @@ class ForEach(Action):
     """Runs a block once for each related record that meets a condition, in order of their names."""
 
     verb: ClassVar[str] = "for_each"
-    for_each: AliasName
-    where: CriteriaText | None = None
-    do: Block
+    for_each: AliasName = Field(description="The alias of the related tab.")
+    where: CriteriaText | None = Field(None, description="A condition on each related record.")
+    do: Block = Field(description="The actions; inside, the alias means the one record.")
 
     @property
     def rows_alias(self) -> str | None:
         """``where`` is asked of each related record."""
+        return self.for_each
+
+    @property
+    def binds(self) -> str:
+        """Each related record in turn."""
         return self.for_each
 
     def plan(self, step: StepContext) -> Plan:
@@ -96,11 +103,21 @@ class ForEach(Action):
         return Expand("do", chosen) if chosen else Skip("no related record to do this for")
 
 
+def _moment(source: str) -> str:
+    """A duration, or ``until`` with a clock time."""
+    clock = source.removeprefix("until ")
+    if clock != source:
+        read_clock(clock)
+    else:
+        Duration.parse(source)
+    return source
+
+
 class Wait(Action):
     """Pauses the fire: ``wait: 2 business days`` in the workflow's calendar, or ``wait: until 09:00``."""
 
     verb: ClassVar[str] = "wait"
-    wait: str
+    wait: Annotated[str, AfterValidator(_moment)] = Field(description="A duration, or `until` and a clock time.")
 
     @property
     def default_name(self) -> str:

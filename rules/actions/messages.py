@@ -1,8 +1,10 @@
 """Actions that tell people and machines: notify, email, webhook."""
 
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rules.actions.base import (
     Action,
@@ -19,14 +21,23 @@ from rules.actions.base import (
     filled,
 )  # fmt: skip
 from rules.criteria.scope import Unknown
+from rules.templates.filters import text_of
 from schemas.commands import OnUnknown
 from schemas.values import is_empty
 
 
 class _Mail(Action):
-    template: TemplateName | None = None
-    subject: TextSource | None = None
-    text: TextSource | None = None
+    template: TemplateName | None = Field(None, description="A file of templates/, without `.liquid`.")
+    subject: TextSource | None = Field(None, description="The subject, where there is no template.")
+    text: TextSource | None = Field(None, description="The text, where there is no template.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "_Mail":
+        if self.template is None and self.text is None:
+            raise ValueError("a message needs a `template`, or a `text` with or without a `subject`")
+        if self.template is not None and (self.text is not None or self.subject is not None):
+            raise ValueError("a template has its own subject and text: leave `subject` and `text` out")
+        return self
 
     def _content(self, step: StepContext) -> dict[str, object] | Unknown:
         if self.template is not None:
@@ -34,26 +45,42 @@ class _Mail(Action):
             if isinstance(rendered, Unknown):
                 return rendered
             return {"subject": rendered.subject, "body": rendered.body, "html": rendered.html}
-        subject, text = step.text(self.subject or ""), step.text(self.text or "")
+        subject = "" if self.subject is None else step.text(self.subject)
+        text = "" if self.text is None else step.text(self.text)
         if isinstance(subject, Unknown):
             return subject
-        return text if isinstance(text, Unknown) else {"subject": str(subject), "body": str(text)}
+        return text if isinstance(text, Unknown) else {"subject": text_of(subject), "body": text_of(text)}
 
     def _mail(self, step: StepContext, to: list[str], operation: str, on_unknown: OnUnknown) -> Plan:
         content = self._content(step)
         if isinstance(content, Unknown):
             return Unready()
+        if operation == "notify":
+            content["body"] = _with_context(content, step.context_lines())
         connection = step.channel("email")
         fields = {"to": to, **content}
         return Do((Draft(connection, f"{connection}:messages", operation, fields=fields, on_unknown=on_unknown),))
 
 
+def _with_context(content: Mapping[str, object], lines: Sequence[str]) -> str:
+    """The body with the workflow's context below it, so that the next team knows what it is about (list item 14)."""
+    body = str(content["body"])
+    if not lines:
+        return body
+    if content.get("html"):
+        return f"{body}<p>{'<br>'.join(map(escape, lines))}</p>\n"
+    return "\n".join([body.rstrip("\n"), "", *lines]) + ("\n" if body.endswith("\n") else "")
+
+
 class Notify(_Mail):
-    """Tells users or a team by mail; a team's members are found when the mail is sent (D-94)."""
+    """Tells users or a team by mail; a team's members are found when the mail is sent (D-94).
+
+    The workflow's ``context:`` goes along, one line per value.
+    """
 
     verb: ClassVar[str] = "notify"
-    notify: Who | list[Who]
-    on_unknown: OnUnknown = "retry"
+    notify: Who | list[Who] = Field(description="Whom to tell.")
+    on_unknown: OnUnknown = Field("retry", description="What follows when nobody can say whether it was sent.")
 
     @property
     def default_name(self) -> str:
@@ -75,8 +102,8 @@ class Email(_Mail):
     """Sends a mail to an address in a record; not repeated if its fate is unknown, unless told otherwise (D-42)."""
 
     verb: ClassVar[str] = "email"
-    email: Who
-    on_unknown: OnUnknown = "skip"
+    email: Who = Field(description="The field that holds the address, or an address.")
+    on_unknown: OnUnknown = Field("skip", description="What follows when nobody can say whether it was sent.")
 
     @property
     def default_name(self) -> str:
@@ -97,9 +124,11 @@ class Webhook(Action):
     """Posts a signed message to an endpoint, with the values at the time of the fire (D-96)."""
 
     verb: ClassVar[str] = "webhook"
-    webhook: TextSource
-    body: FieldTexts = Field(default_factory=dict)
-    on_unknown: OnUnknown = "retry"
+    webhook: TextSource = Field(description="The address to post to.")
+    body: FieldTexts = Field(
+        default_factory=dict, description="The names and values of the JSON body; the workflow's context if left out."
+    )
+    on_unknown: OnUnknown = Field("retry", description="What follows when nobody can say whether it arrived.")
 
     @property
     def default_name(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from rules.actions.base import (
     CRITERIA,
@@ -21,23 +21,33 @@ from rules.actions.base import (
     TextSource,
     Unready,
     Who,
+    due_duration,
     filled,
 )  # fmt: skip
 from rules.criteria.scope import UNKNOWN, RelatedRow, Unknown
+from rules.durations import Duration
 from rules.trees import ID
 from schemas.values import Image, Ref, Value, id_of, is_empty, same
+
+
+def _due(source: str) -> str:
+    """``created + 1 day`` or a bare duration."""
+    Duration.parse(due_duration(source))
+    return source
 
 
 class Create(Action):
     """Creates a related record, once per fire; with ``unless_exists`` one made by hand is adopted (D-43)."""
 
     verb: ClassVar[str] = "create"
-    create: AliasName
-    fields: FieldTexts = Field(default_factory=dict)
-    unless_exists: bool | Annotated[str, CRITERIA] = False
-    owner: Who | None = None
-    fallback: Who | None = None
-    trigger_native: bool = True
+    create: AliasName = Field(description="The alias of the tab.")
+    fields: FieldTexts = Field(default_factory=dict, description="Its fields and their values.")
+    unless_exists: bool | Annotated[str, CRITERIA] = Field(
+        False, description="`true`: one that is there already is taken. A condition: one that meets it is."
+    )
+    owner: Who | None = Field(None, description="The owner of the new record.")
+    fallback: Who | None = Field(None, description="The owner if the CRM refuses the first.")
+    trigger_native: bool = Field(True, description="Whether the CRM's own automation may react to this write.")
 
     @property
     def rows_alias(self) -> str | None:
@@ -57,9 +67,11 @@ class Create(Action):
             return Skip("adopted: it exists already", {ID: id_of(found.ref)})
         target = step.target(self.create)
         values = filled(step, self.fields)
-        owner = step.who(self.owner) if self.owner else ""
+        owner = step.who(_owner(step, self.owner, self.fallback)) if self.owner else ""
         if isinstance(values, Unknown) or isinstance(owner, Unknown) or _is_unknown_link(target):
             return Unready()
+        if target.link is not None and is_empty(target.link[1]):
+            return Fail(f"there is no record that a new {self.create} could hang on: {target.link[0]} would be empty")
         link = {} if target.link is None else {target.link[0]: target.link[1]}
         fields = {**_carried(step, target), **link, **_given(values)}
         return Do((
@@ -86,16 +98,25 @@ class Update(Action):
     """Gives fields of related records new values; a value that is there already is not written (D-44)."""
 
     verb: ClassVar[str] = "update"
-    update: AliasName
-    fields: FieldTexts
-    where: CriteriaText | None = None
-    all: bool = False
-    trigger_native: bool = True
+    update: AliasName = Field(description="The alias of the tab.")
+    fields: FieldTexts = Field(description="The fields and their new values.")
+    where: CriteriaText | None = Field(None, description="A condition on each related record.")
+    all: bool = Field(False, description="Whether all related records are meant.")
+    trigger_native: bool = Field(True, description="Whether the CRM's own automation may react to this write.")
 
     @property
     def rows_alias(self) -> str | None:
         """``where`` is asked of each related record."""
         return self.update
+
+    def single(self) -> Iterator[tuple[str, str]]:
+        """One record, unless the action says which of several."""
+        if self.where is None and not self.all:
+            yield "update", self.update
+
+    def for_several(self, alias: str) -> str:
+        """The two ways to mean several."""
+        return "`where:` with a condition, or `all: true`"
 
     def written(self) -> Iterator[tuple[str, Iterable[str], bool]]:
         """The fields given."""
@@ -125,10 +146,10 @@ class Upsert(Action):
     """Updates the record that has a key value, or creates it."""
 
     verb: ClassVar[str] = "upsert"
-    upsert: AliasName
-    key: FieldTexts
-    fields: FieldTexts = Field(default_factory=dict)
-    owner: Who | None = None
+    upsert: AliasName = Field(description="The alias of the tab.")
+    key: FieldTexts = Field(description="One field and the value by which the record is found.")
+    fields: FieldTexts = Field(default_factory=dict, description="Its other fields and their values.")
+    owner: Who | None = Field(None, description="The owner of the record.")
 
     def written(self) -> Iterator[tuple[str, Iterable[str], bool]]:
         """The key and the fields given."""
@@ -163,9 +184,13 @@ class Link(Action):
     """Ties one related record to another by a lookup field of the first."""
 
     verb: ClassVar[str] = "link"
-    link: AliasName
-    to: AliasName
-    by: str
+    link: AliasName = Field(description="The alias of the record that names the other.")
+    to: AliasName = Field(description="The alias of the record that is named.")
+    by: str = Field(description="The lookup field of the first.")
+
+    def single(self) -> Iterator[tuple[str, str]]:
+        """Both ends."""
+        yield from (("link", self.link), ("to", self.to))
 
     def written(self) -> Iterator[tuple[str, Iterable[str], bool]]:
         """The lookup field."""
@@ -189,13 +214,21 @@ class Assign(Action):
     """Gives a record another owner: a user, a team's owner or a queue (D-48)."""
 
     verb: ClassVar[str] = "assign"
-    assign: AliasName
-    owner: Who
-    fallback: Who | None = None
+    assign: AliasName = Field(description="The alias of the record.")
+    owner: Who = Field(description="Its new owner.")
+    fallback: Who | None = Field(None, description="The owner if the CRM refuses the first.")
+
+    def single(self) -> Iterator[tuple[str, str]]:
+        """The record whose owner changes."""
+        yield "assign", self.assign
+
+    def written(self) -> Iterator[tuple[str, Iterable[str], bool]]:
+        """No field of its own: the connector knows the CRM's owner field."""
+        yield self.assign, (), False
 
     def plan(self, step: StepContext) -> Plan:
         """One owner change."""
-        found, owner = step.bound(self.assign), step.who(self.owner)
+        found, owner = step.bound(self.assign), step.who(_owner(step, self.owner, self.fallback))
         if isinstance(found, Unknown) or isinstance(owner, Unknown):
             return Unready()
         if found is None:
@@ -210,16 +243,20 @@ class Task(Action):
     """Opens a task on a record, due some time after its creation (list item 68: ``due: created + 1 day``)."""
 
     verb: ClassVar[str] = "task"
-    task: TextSource
-    on: AliasName
-    owner: Who | None = None
-    due: str | None = None
-    fields: FieldTexts = Field(default_factory=dict)
+    task: TextSource = Field(description="What is to be done.")
+    on: AliasName = Field(description="The alias of the record that it is about.")
+    owner: Who | None = Field(None, description="Who does it.")
+    due: Annotated[str, AfterValidator(_due)] | None = Field(None, description="Until when: `created + 1 day`.")
+    fields: FieldTexts = Field(default_factory=dict, description="Further fields of the task and their values.")
 
     @property
     def default_name(self) -> str:
         """Tasks are called so unless named."""
         return "task"
+
+    def single(self) -> Iterator[tuple[str, str]]:
+        """The record that the task is about."""
+        yield "on", self.on
 
     def plan(self, step: StepContext) -> Plan:
         """One keyed task."""
@@ -257,7 +294,15 @@ def _targets(step: StepContext, alias: str, where: str | None, every: bool) -> l
     rows = step.rows(alias)
     if isinstance(rows, Unknown):
         return rows
-    return [(row.ref, row.image) for row in rows if where is None or step.holds(where, alias, row)]
+    verdicts = [(row, True if where is None else step.holds(where, alias, row)) for row in rows]
+    if any(verdict is None for _, verdict in verdicts):
+        return UNKNOWN
+    return [(row.ref, row.image) for row, verdict in verdicts if verdict]
+
+
+def _owner(step: StepContext, owner: str, fallback: str | None) -> str:
+    """The owner to ask for: the named fallback once the owner itself was refused (D-48)."""
+    return fallback if step.fallback and fallback is not None else owner
 
 
 def _differing(image: Image, values: Mapping[str, Value]) -> dict[str, Value]:

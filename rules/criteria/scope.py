@@ -54,7 +54,11 @@ class Scope(Protocol):
     answered yet.
     """
 
-    records: Mapping[str, Image | Unknown | None]
+    @property
+    def records(self) -> Mapping[str, Image | Unknown | None]:
+        """The one record of each alias."""
+        ...
+
     anchor: Ref
     now: int
     before: Image | None

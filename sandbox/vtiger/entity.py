@@ -21,6 +21,7 @@ MODULE_IDS = {
 LABEL_FIELDS = {
     "Leads": ("firstname", "lastname"), "Contacts": ("firstname", "lastname"), "Accounts": ("accountname",),
     "Potentials": ("potentialname",), "Project": ("projectname",), "Campaigns": ("campaignname",),
+    "Calendar": ("subject",),
 }  # fmt: skip
 
 SYSTEM = {

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sandbox.store import Actor, Row, Store
+from sandbox.store import Actor, Row, Store, mark
 from sandbox.vtiger.entity import Entity, split_id
 from sandbox.vtiger.errors import BrokenDownError, RefusedError, bad_id, denied, no_value
 from sandbox.vtiger.tables import Table
 from schemas.codec import CodecError, from_json
-from schemas.values import Value
+from schemas.values import Value, is_empty
 
 SYNC_PAGE = 100
 
@@ -85,7 +85,7 @@ class Records(NamedTuple):
     def _overlay(self, entity: Entity, row: Row, given: Mapping[str, Any]) -> dict[str, Any]:
         fields = _accepted(entity, given)
         with self.store.lock:
-            _refuse_duplicates(entity, fields, but=row.id)
+            _refuse_duplicates(entity, {**row.fields, **fields}, but=row.id)
             return entity.render(self.store.update(entity.name, row.id, fields, self.actor))
 
     def _row(self, record_id: str, missing: RefusedError | None = None) -> tuple[Entity, Row]:
@@ -149,10 +149,18 @@ def _is_reference(entity: Entity, name: str) -> bool:
 
 
 def _refuse_duplicates(entity: Entity, fields: Mapping[str, Value], but: str) -> None:
-    for field in entity.tab.fields.values():
-        other = entity.store.holder(entity.name, field.name, fields.get(field.name)) if field.unique else None
-        if other is not None and other.id != but:
+    """A module has one rule over all its unique fields together, empty ones included (read in its sources)."""
+    unique = [field.name for field in entity.tab.fields.values() if field.unique]
+    given = next((name for name in unique if not is_empty(fields.get(name))), None)
+    if given is None:
+        return
+    for other in entity.store.holders(entity.name, given, fields[given]):
+        if other.id != but and all(_agree(other.fields.get(name), fields.get(name)) for name in unique):
             raise RefusedError(0, "Duplicate(s) detected!")
+
+
+def _agree(left: Value, right: Value) -> bool:
+    return mark(left) == mark(right) if not (is_empty(left) or is_empty(right)) else is_empty(left) and is_empty(right)
 
 
 def _find(table: Table, record_id: str) -> dict[str, Any]:

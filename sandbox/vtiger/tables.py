@@ -6,7 +6,7 @@ from sandbox.vtiger.sessions import user_name
 from schemas.metadata import ConnectionMetadata, Field
 from schemas.values import Value
 
-_USERS = ("user_name", "is_admin", "first_name", "last_name", "email1", "status")
+_USERS = ("user_name", "is_admin", "first_name", "last_name", "email1", "status", "reports_to_id")
 _GROUPS = ("groupname", "description")
 
 
@@ -39,7 +39,7 @@ def tables(metadata: ConnectionMetadata, admin: str) -> dict[str, Table]:
             yield {
                 "id": user.id, "user_name": user_name(user), "is_admin": "on" if user.id == admin else "off",
                 "first_name": "", "last_name": user.name, "email1": user.email,
-                "status": "Active" if user.active else "Inactive",
+                "status": "Active" if user.active else "Inactive", "reports_to_id": user.manager,
             }  # fmt: skip
 
     def groups() -> Iterable[dict[str, Value]]:

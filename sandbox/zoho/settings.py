@@ -77,7 +77,7 @@ def user_entry(user: User) -> dict[str, Any]:
         "role": {"name": role, "id": "5725767000000026005"},
         "profile": {"name": "Standard", "id": "5725767000000026014"},
     }
-    return entry | ({"reporting_to": {"id": user.manager}} if user.manager else {})
+    return entry | ({"Reporting_To": {"id": user.manager}} if user.manager else {})
 
 
 def group_entry(team: Team) -> dict[str, Any]:

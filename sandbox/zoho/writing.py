@@ -107,8 +107,19 @@ class Write(NamedTuple):
             raise RowRefusedError(
                 "INVALID_DATA", "invalid data", {"expected_data_type": "jsonobject", "json_path": path}
             )
+        self._refuse_loose_link(row, path)
         known = (name for name in row if name in self.module.columns and self.module.columns[name].writable)
         return {name: self.module.accept(name, row[name], f"{path}.{name}") for name in known}
+
+    def _refuse_loose_link(self, row: Mapping[str, Any], path: str) -> None:
+        """``What_Id`` names a record of any module, so ``$se_module`` must say of which."""
+        if "What_Id" not in self.module.columns or is_empty(row.get("What_Id")):
+            return
+        where = {"api_name": "$se_module", "json_path": f"{path}.$se_module"}
+        if is_empty(row.get("$se_module")):
+            raise RowRefusedError("MANDATORY_NOT_FOUND", "required field not found", where)
+        if row["$se_module"] not in self.module.columns["What_Id"].refers_to:
+            raise RowRefusedError("INVALID_DATA", "invalid data", where)
 
     def _require_mandatory(self, fields: Mapping[str, Value], path: str) -> None:
         for field in self.module.tab.fields.values():

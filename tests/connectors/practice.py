@@ -23,9 +23,7 @@ CHAIN = Chain("x", 0, ("flow/rule@zoho:Deals/1",))
 
 
 class Words(NamedTuple):
-    """What one CRM calls things: the tab of the stories, its name field, key field, and what else it
-    must have.
-    """
+    """What one CRM calls things: the tab of the stories, its name field, key field, and what else it must have."""
 
     tab: str
     name: str

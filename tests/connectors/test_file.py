@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from connectors.base import BadLine, Polled
 from connectors.capture import TIE_BITS
-from connectors.file import CsvRows, CsvTab, JsonLines, read_event
+from connectors.csv_rows import CsvRows, CsvTab
+from connectors.file import JsonLines, read_event
 from schemas.codec import to_json
 from schemas.events import ChangeEvent
 from schemas.values import Amount

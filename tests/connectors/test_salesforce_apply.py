@@ -8,7 +8,7 @@ from connectors.base import Response
 from connectors.testing import ConnectorContract
 from schemas.codec import from_json
 from schemas.commands import Applied, Command, Rejected, RetryLater, Uncertain
-from tests.connectors.crms import ANN, SALESFORCE, TEAM, command, reply
+from tests.connectors.crms import ANN, OPERATIONS, SALESFORCE, TEAM, command, reply
 
 ONE, TWO, THREE = (command("salesforce", "create", number) for number in (1, 2, 3))
 
@@ -27,12 +27,16 @@ def error(code: str, message: str = "in words") -> list[dict[str, str]]:
 
 class TestSalesforceContract(ConnectorContract):
     connector = SALESFORCE
-    commands = tuple(command("salesforce", operation) for operation in ("create", "upsert", "update", "delete", "link"))
+    commands = tuple(command("salesforce", operation) for operation in OPERATIONS)
 
     def answered(self, commands: Sequence[Command]) -> Response:
+        if commands[0].operation == "read":
+            return reply(200, {"records": [{"Id": one.record_id, "Name": "Big deal"} for one in commands]})
         return reply(200, [ok(one.record_id or f"9{number}") for number, one in enumerate(commands)])
 
 
+TAKEN = "duplicate value found: Name duplicates value on record with id: 001"
+OURS = "duplicate value found: Renkei_Key duplicates value on record with id: 001"
 LOCKED = bad("UNABLE_TO_LOCK_ROW")
 FLOW = bad("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "a flow failed: UNABLE_TO_LOCK_ROW")
 
@@ -44,6 +48,10 @@ FLOW = bad("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "a flow failed: UNABLE_TO_LOC
         (reply(200, [ok("9"), bad("STRING_TOO_LONG"), ok("7")]), (Applied, Rejected, Applied)),
         (reply(200, [bad("REQUIRED_FIELD_MISSING")] * 3), (Rejected, Rejected, Rejected)),
         (reply(200, [LOCKED, FLOW, bad("DUPLICATE_VALUE")]), (RetryLater, RetryLater, RetryLater)),
+        (
+            reply(200, [bad("DUPLICATE_VALUE", OURS), bad("DUPLICATE_VALUE", TAKEN), ok("7")]),
+            (RetryLater, Rejected, Applied),
+        ),
         (reply(200, [ok("9"), bad("UNKNOWN_EXCEPTION"), bad("")]), (Applied, Uncertain, Uncertain)),
         (reply(200, [ok("9"), ok("8")]), (Uncertain, Uncertain, Uncertain)),
         (reply(400, error("JSON_PARSER_ERROR")), (Rejected, Rejected, Rejected)),
@@ -85,6 +93,11 @@ def test_deleting_what_is_gone_is_done() -> None:
 def test_only_messages_written_for_people_are_shown(code: str, reason: str) -> None:
     [outcome] = SALESFORCE.outcomes([ONE], reply(200, [bad(code, "told for people", "Stage")]))
     assert outcome == Rejected(command_id="c1", code=code, reason=reason)
+
+
+def test_a_clash_on_another_unique_field_is_refused_at_once_and_names_it() -> None:
+    [outcome] = SALESFORCE.outcomes([ONE], reply(200, [bad("DUPLICATE_VALUE", TAKEN)]))
+    assert outcome == Rejected(command_id="c1", code="DUPLICATE_VALUE", reason="DUPLICATE_VALUE (Name)")
 
 
 def test_a_create_is_a_collection_upsert_by_external_id() -> None:

@@ -1,6 +1,4 @@
-"""The network's edge: what was not sent, what got no answer, whom we may dial, and that no secret
-gets out.
-"""
+"""The network's edge: what was not sent, what got no answer, whom we may dial, and that no secret gets out."""
 
 import socket
 import threading

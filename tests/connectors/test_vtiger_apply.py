@@ -7,9 +7,11 @@ import pytest
 
 from connectors.base import Response
 from connectors.testing import ConnectorContract
+from connectors.vtiger import VtigerConnector
 from schemas.codec import from_json
 from schemas.commands import Applied, Command, Rejected, RetryLater, Uncertain
-from tests.connectors.crms import ANN, TEAM, VTIGER, command, reply
+from schemas.metadata import Field, Tab
+from tests.connectors.crms import ANN, OPERATIONS, TEAM, VTIGER, command, metadata, reply, settings_of
 
 ONE = command("vtiger", "create")
 
@@ -24,9 +26,11 @@ def bad(code: object) -> Response:
 
 class TestVtigerContract(ConnectorContract):
     connector = VTIGER
-    commands = tuple(command("vtiger", operation) for operation in ("create", "upsert", "update", "delete", "link"))
+    commands = tuple(command("vtiger", operation) for operation in OPERATIONS)
 
     def answered(self, commands: Sequence[Command]) -> Response:
+        if commands[0].operation == "read":
+            return ok([{"id": commands[0].record_id, "Name": "Big deal"}])
         return ok({"id": commands[0].record_id or "10x9", "modifiedtime": "2026-01-02 03:04:05"})
 
 
@@ -73,6 +77,19 @@ def test_an_applied_create_tells_all_that_was_stored() -> None:
 def test_a_double_without_a_key_of_ours_is_refused() -> None:
     [outcome] = VTIGER.outcomes([command("vtiger", "update")], bad(0))
     assert outcome == Rejected(command_id="c1", code="DUPLICATE", reason="DUPLICATE")
+
+
+@pytest.mark.parametrize(
+    ("unique", "kind"),
+    [(("Renkei_Key",), RetryLater), (("Renkei_Key", "Name"), RetryLater), (("Name", "Account"), Rejected)],
+)
+def test_a_double_is_ours_only_if_the_key_is_part_of_the_unique_rule(unique: tuple[str, ...], kind: type) -> None:
+    deals = Tab(name="Deals", fields={name: Field(name=name, unique=True) for name in unique})
+    told = VtigerConnector(settings_of("vtiger"), metadata("vtiger", Deals=deals))
+    [outcome] = told.outcomes([ONE], bad(0))
+    assert isinstance(outcome, kind)
+    if isinstance(outcome, Rejected):
+        assert outcome.reason == "DUPLICATE: another record has the same Name and Account"
 
 
 def test_an_answer_about_another_record_is_not_believed() -> None:

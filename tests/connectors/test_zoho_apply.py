@@ -8,7 +8,7 @@ from connectors.base import Response
 from connectors.testing import ConnectorContract
 from schemas.codec import from_json
 from schemas.commands import Applied, Command, Rejected, RetryLater, Uncertain
-from tests.connectors.crms import ANN, ZOHO, command, reply
+from tests.connectors.crms import ANN, OPERATIONS, ZOHO, command, reply
 
 ONE, TWO, THREE = (command("zoho", "create", number) for number in (1, 2, 3))
 
@@ -39,9 +39,11 @@ def bad(code: str, field: str = "Name") -> dict[str, object]:
 
 class TestZohoContract(ConnectorContract):
     connector = ZOHO
-    commands = tuple(command("zoho", operation) for operation in ("create", "upsert", "update", "delete", "link"))
+    commands = tuple(command("zoho", operation) for operation in OPERATIONS)
 
     def answered(self, commands: Sequence[Command]) -> Response:
+        if commands[0].operation == "read":
+            return reply(200, {"data": [{"id": one.record_id, "Name": "Big deal"} for one in commands]})
         return reply(200, {"data": [ok(one.record_id or f"9{number}") for number, one in enumerate(commands)]})
 
 
@@ -122,9 +124,11 @@ def test_values_are_written_in_zohos_dialect() -> None:
 
 @pytest.mark.parametrize(
     ("owner", "code"),
-    [("user:gone@example.com", "owner_inactive"), ("user:nobody", "owner_unknown"), ("team:Nobody",
-    "owner_inactive"),
-     ("team:Presales", "owner_unknown"), ("ann", "owner_unknown")],
+    [
+        ("user:gone@example.com", "owner_inactive"), ("user:nobody", "owner_unknown"), ("ann", "owner_unknown"),
+        ("team:Nobody", "owner_inactive"), ("team:Presales", "owner_unknown"), ("manager:lost", "owner_inactive"),
+        ("manager:bob", "owner_unknown"), ("manager:nobody", "owner_unknown"),
+    ],
 )  # fmt: skip
 def test_an_owner_that_cannot_own_is_refused_before_sending(owner: str, code: str) -> None:
     refused = ZOHO.refuse(command("zoho", "create", owner=owner))
@@ -133,7 +137,7 @@ def test_an_owner_that_cannot_own_is_refused_before_sending(owner: str, code: st
 
 
 def test_an_owner_may_be_named_by_id_mail_or_name() -> None:
-    for owner in (f"user:{ANN}", "user:ANN@example.com", "user:ann abe", "team:sales"):
+    for owner in (f"user:{ANN}", "manager:gone away", "user:ANN@example.com", "user:ann abe", "team:sales"):
         one = command("zoho", "create", owner=owner)
         assert ZOHO.refuse(one) is None
         assert from_json(ZOHO.request([one]).body or b"")["data"][0]["Owner"] == {"id": ANN}

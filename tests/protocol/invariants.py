@@ -1,10 +1,10 @@
 """What must hold of the stages at rest, whatever happened before (stage protocol, section 8)."""
 
+from rules.trees import key_parts, names_key
+from schemas.values import Ref, tab_of
 from streams.hostile import Hostile
 from streams.journeystate import Journey
 from streams.keystate import Key
-from rules.trees import key_parts, names_key
-from schemas.values import Ref, tab_of
 from tests.protocol.oracle import OneStore
 
 
@@ -19,6 +19,17 @@ def check_rest(hostile: Hostile, oracle: OneStore) -> None:
         check_key(name, key, journeys, oracle)
     wanted = {(key, main) for main, journey in journeys.items() for key in journey.head.want}
     assert wanted == {(name, main) for name, key in keys.items() for main in key.seekers}
+
+
+def check_widths(hostile: Hostile) -> None:
+    """No step of ``records`` or ``relations`` said more than it may, markers left out (stage protocol, section 8)."""
+    book = hostile.book
+    for_one = [
+        (tab in book.trees) + 2 * (len(book.direct.get(tab, ())) + len(book.indexed.get(tab, ())))
+        for tab in book.read_fields
+    ]
+    assert hostile.widest["records"] <= max(for_one)
+    assert hostile.widest["relations"] <= 2 * hostile.torment.page + 2
 
 
 def check_journey(main: Ref, journey: Journey, oracle: OneStore) -> None:
@@ -41,13 +52,16 @@ def check_journey(main: Ref, journey: Journey, oracle: OneStore) -> None:
 
 def check_key(name: str, key: Key, journeys: dict[Ref, Journey], oracle: OneStore) -> None:
     """A key indexes exactly its members and seekers, and has nothing left to serve."""
-    members = {ref for ref in oracle.records if tab_of(ref) == key_parts(name)[0] and names_key(name, oracle.records[ref])}
+    members = {
+        ref for ref in oracle.records if tab_of(ref) == key_parts(name)[0] and names_key(name, oracle.records[ref])
+    }
     assert set(key.members) == members, name
     for ref in members:
         assert key.members[ref].image == oracle.image(ref)
     assert key.seekers == {
         main: journey.head.want[name].seek for main, journey in journeys.items() if name in journey.head.want
     }
-    assert not (key.passes or key.answers or key.pumping)
+    assert not {*key.passes, *key.answers}
+    assert not key.pumping
     assert not key.is_empty
     assert not key.left.keys() & key.members.keys()

@@ -53,25 +53,32 @@ class OneStore:
         for node in tree.nodes[1:]:
             assert node.parent is not None
             edge = node.up
-            near = {text for ref in found[node.parent] for text in _texts(self.records[ref].get(edge.near_field), edge.folds)}
-            found.append({ref for ref in self._of(node.tab) if near & _texts(self.records[ref].get(edge.far_field), edge.folds)})
+            near = {text for ref in found[node.parent] for text in self._texts(ref, edge.near_field, edge.folds)}
+            found.append({ref for ref in self._of(node.tab) if near & self._texts(ref, edge.far_field, edge.folds)})
         return found
 
     def truths(self, main: Ref) -> Iterator[tuple[str, Ref, bool]]:
         """What every rule says of each of its anchors in a journey."""
         members = self.members(main)
         for workflow in self.book.workflows:
-            if workflow.main_tab == tab_of(main) and main in self.records:
-                named = {alias: {ref: self.records[ref] for ref in members[node]} for alias, node in workflow.nodes.items()}
-                for name, law in self.laws.items():
-                    if law.workflow == workflow.name:
-                        yield from ((f"{workflow.name}/{name}", ref, law.holds(named, ref)) for ref in sorted(named[law.alias]))
+            if workflow.main_tab != tab_of(main) or main not in self.records:
+                continue
+            named = {alias: {ref: self.records[ref] for ref in members[node]} for alias, node in workflow.nodes.items()}
+            for name, law in self.laws.items():
+                if law.workflow == workflow.name:
+                    for ref in sorted(named[law.alias]):
+                        yield f"{workflow.name}/{name}", ref, law.holds(named, ref)
 
     def _of(self, tab: str) -> Iterator[Ref]:
         return (ref for ref in self.records if tab_of(ref) == tab)
 
+    def _texts(self, ref: Ref, field: str, folds: bool) -> set[str]:
+        value: Value = self.records[ref].get(field)
+        values = value if isinstance(value, list) else [value]
+        return {fold(str(one)) if folds else str(one) for one in values if one is not None and one != ""}
+
     def _follow(self, born: Ref) -> None:
-        """An edge fires: false before, or created just now; the first truth of anything else is its baseline (D-22a)."""
+        """An edge fires: false before, or created just now; any other first truth is a baseline (D-22a)."""
         before, self._truths = self._truths, {}
         for main in self.journeys():
             for rule, anchor, now in self.truths(main):
@@ -79,11 +86,6 @@ class OneStore:
                 self._truths[rule, main, anchor] = now
                 if now and was is False:
                     self.fires.append((rule, main, anchor))
-
-
-def _texts(value: Value, folds: bool) -> set[str]:
-    values = value if isinstance(value, list) else [value]
-    return {fold(str(one)) if folds else str(one) for one in values if one is not None and one != ""}
 
 
 def one(members: Mapping[Ref, Image], field: str) -> Value:

@@ -116,15 +116,19 @@ LAWS: Mapping[str, Law] = {
     "two-tasks": Law("deals", "deal", lambda m, _: len(m["task"]) >= 2),
     "gold-grand": Law("deals", "deal", lambda m, _: one(m["grand"], "Grade") == "gold" and not _bad(m, "demo")),
     "gold-siblings": Law(
-        "deals", "deal",
+        "deals",
+        "deal",
         lambda m, _: bool(m["sibling"]) and all(image.get("Grade") == "gold" for image in m["sibling"].values()),
-    ),  # fmt: skip
+    ),
     "no-bad-lead": Law("deals", "deal", lambda m, _: not _bad(m, "lead")),
     "gold-demo": Law(
-        "deals", "demo",
-        lambda m, demo: one(m["deal"], "Grade") == "gold"
-        and any(image.get("Grade") == "gold" for image in below(m, "feedback", "Demo", demo)),
-    ),  # fmt: skip
+        "deals",
+        "demo",
+        lambda m, demo: (
+            one(m["deal"], "Grade") == "gold"
+            and any(image.get("Grade") == "gold" for image in below(m, "feedback", "Demo", demo))
+        ),
+    ),
     "demo-without-contact": Law("accounts", "account", lambda m, _: _gold(m, "demo") and not m["contact"]),
     "gold-up": Law("accounts", "account", lambda m, _: one(m["up"], "Grade") == "gold"),
 }

@@ -1,0 +1,22 @@
+"""``python -m benchmarks SUITE [NAME ...]``: run the figures of a suite, or some of them."""
+
+import sys
+from collections.abc import Callable, Iterable
+
+from benchmarks import core
+from benchmarks.figures import Figure
+
+SUITES: dict[str, Callable[[frozenset[str]], Iterable[Figure]]] = {"core": core.figures}
+
+
+def main() -> None:
+    """Print the figures as they are measured."""
+    suite, *names = sys.argv[1:] or ["core"]
+    if suite not in SUITES:
+        sys.exit(f"unknown suite '{suite}'; there are: {', '.join(SUITES)}")
+    for figure in SUITES[suite](frozenset(names)):
+        print(figure.line(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

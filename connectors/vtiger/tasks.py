@@ -1,0 +1,22 @@
+"""A task as a record of Vtiger's module Calendar, which it shares with events."""
+
+from datetime import datetime, tzinfo
+
+from connectors.tasks import as_create, task_of
+from schemas.commands import Command
+from schemas.metadata import ConnectionMetadata
+
+TAB = "Calendar"
+_START = "09:00:00"
+
+
+def create_task(command: Command, metadata: ConnectionMetadata, zone: tzinfo) -> Command:
+    """The create that a command ``task`` is. Vtiger wants a day: without one it is the day of the plan."""
+    task = task_of(command)
+    day = task.due or datetime.fromtimestamp(command.planned_at // 1000, zone).date().isoformat()
+    fields = {
+        "subject": task.subject, "activitytype": "Task", "taskstatus": "Not Started",
+        "date_start": day, "time_start": _START, "due_date": day,
+        "contact_id" if task.tab == "Contacts" else "parent_id": task.record_id, **task.rest,
+    }  # fmt: skip
+    return as_create(command, TAB, fields, metadata)

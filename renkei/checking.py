@@ -1,0 +1,101 @@
+"""Everything that can be found wrong with a project before it runs (D-83)."""
+
+from typing import NamedTuple
+
+from connectors.credentials import CredentialError
+from connectors.registry import kind_of
+from renkei.folder import Folder
+from renkei.settings import FILE
+from renkei.stories import Story, read_stories
+from renkei.wiring import discover
+from rules.advice import Surroundings, examine
+from rules.book import Book, Workflow
+from rules.errors import Place, Problem, Problems, WorkflowError
+from rules.publishing import Edition, compile_drafts
+from rules.tabs import tab_name
+
+NO_METADATA = frozenset({"file", "email", "webhook"})
+"""Kinds of connections that are not asked what they hold."""
+
+
+class Checked(NamedTuple):
+    """A project that was looked through."""
+
+    edition: Edition
+    problems: Problems
+
+
+class Chapter(NamedTuple):
+    """The stories of one workflow, with the book in which it stands alone."""
+
+    workflow: Workflow
+    book: Book
+    stories: tuple[Story, ...]
+
+
+def asked(folder: Folder) -> tuple[Folder, Problems]:
+    """The folder with fresh metadata of its CRMs; where one cannot be asked, a warning and what was learned before."""
+    wanted: dict[str, set[str]] = {}
+    for draft in folder.compile().drafts:
+        for part in draft.file.tabs.values():
+            connection, _, tab = tab_name(part.module).partition(":")
+            wanted.setdefault(connection, set()).add(tab)
+    problems: list[Problem] = []
+    for name, tabs in sorted(wanted.items()):
+        settings = folder.settings.connections.get(name)
+        if settings is None or settings.kind in NO_METADATA:
+            continue
+        try:
+            folder = discover(folder, {name: sorted(tabs)})
+        except (WorkflowError, CredentialError) as error:
+            problems.append(_unreachable(name, error, known=name in folder.metadata))
+    return folder, Problems.of(problems)
+
+
+def _unreachable(name: str, error: Exception, known: bool) -> Problem:
+    found = error.problems.found[0].problem if isinstance(error, WorkflowError) else str(error)
+    problem = found if found.startswith("connection") else f"connection '{name}' could not be asked: {found}"
+    used = "what was learned before is used" if known else "its names are not checked"
+    return Problem(problem, f"So {used}. To work without asking: --offline", Place(FILE), "warning")
+
+
+def checked(folder: Folder) -> Checked:
+    """The workflows compiled together, and everything that is wrong with them, their stories included."""
+    for connection in folder.settings.connections.values():
+        kind_of(connection.kind)
+    edition = folder.compile()
+    problems = edition.problems
+    if not problems.errors:
+        around = Surroundings(folder.people("mail"), frozenset(folder.channels()))
+        advice = examine(edition, folder.project, around)
+        problems = _without_blunter(problems, advice) + advice + _chapters(folder, edition)[1]
+    return Checked(edition, problems)
+
+
+def _without_blunter(problems: Problems, sharper: Problems) -> Problems:
+    """The problems less those warnings that are told again with the very words marked."""
+    again = {(one.file, one.problem, one.where) for one in sharper}
+    return Problems(tuple(one for one in problems if not (one.severity == "warning" and _is_told(one, again))))
+
+
+def _is_told(one: Problem, again: set[tuple[str, str, str]]) -> bool:
+    return any(one.file == file and one.problem == text and where.startswith(one.where) for file, text, where in again)
+
+
+def chapters(folder: Folder) -> tuple[list[Chapter], Problems]:
+    """The stories of all workflows that tell some, and what is wrong with them or the workflows."""
+    edition = folder.compile()
+    return ([], edition.problems) if edition.problems.errors else _chapters(folder, edition)
+
+
+def _chapters(folder: Folder, edition: Edition) -> tuple[list[Chapter], Problems]:
+    found: list[Chapter] = []
+    problems: list[Problem] = []
+    for draft in edition.drafts:
+        if not draft.file.tests:
+            continue
+        book = compile_drafts([draft], folder.project).book
+        stories, wrong = read_stories(draft, book.workflows[0], folder.project)
+        found.append(Chapter(book.workflows[0], book, stories))
+        problems += wrong
+    return found, Problems.of(problems)

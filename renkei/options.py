@@ -1,0 +1,61 @@
+"""What the commands share: their common arguments, and how refusals and results are told."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from connectors.credentials import CredentialError
+from connectors.registry import UnknownConnector
+from renkei.folder import Folder, read_folder
+from rules.errors import WorkflowError
+from schemas.codec import to_json
+from streams.store import StoreError
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="[DIR]", help="The project folder.", show_default=False)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+StateOption = Annotated[
+    Path | None, typer.Option("--state", metavar="DIR", help="Where the state is; .renkei in the project unless named.")
+]
+
+EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, OSError)
+
+
+@contextmanager
+def told(as_json: bool = False) -> Iterator[None]:
+    """What a person can mend ends the command with words and exit code 1, without a traceback."""
+    try:
+        yield
+    except EXPECTED as error:
+        problems = error.problems.to_json() if isinstance(error, WorkflowError) else []
+        if as_json:
+            say_json({"ok": False, "error": _words(error), "problems": problems})
+        else:
+            typer.echo(_words(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def say_json(document: Any) -> None:
+    """One JSON document for scripts, decimals as exact numbers."""
+    typer.echo(to_json(document).decode())
+
+
+def opened_folder(path: Path, state: Path | None = None) -> Folder:
+    """The project of a folder, with another place for its state if one is named."""
+    folder = read_folder(path)
+    return folder if state is None else replace(folder, state_folder=state)
+
+
+def command_of(words: str, folder: Path) -> str:
+    """A command to type next: ``renkei run``, with the folder unless one stands in it."""
+    return f"renkei {words}" if folder == Path() else f"renkei {words} {folder}"
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError):
+        where = f" {error.filename}" if error.filename else ""
+        return f"cannot use{where}: {error.strerror or error}. Check that it exists and that you may use it."
+    return str(error)

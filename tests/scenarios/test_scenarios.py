@@ -1,0 +1,85 @@
+"""Every scenario file, told on each runtime: the expectations hold, and all give the same commands."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rules.errors import WorkflowError
+from streams.hostile import Torment
+from streams.store import Store
+from tests.scenarios.expecting import Expectations
+from tests.scenarios.story import HERE, Story, story
+from tests.scenarios.world import World
+
+FILES = sorted(HERE.glob("*/*.yaml"))
+TORMENTS = [
+    Torment(seed=1, partitions=3, commit="transaction"),
+    Torment(seed=2, partitions=2, commit="ordered"),
+    Torment(seed=3, partitions=1, commit="ordered", page=2),
+]
+
+LATE = "embedded gives a Tick's timers their own due time as now, so that nothing is ever late (streams/embedded.py)"
+KNOWN = {"timers/lateness": LATE, "timers/runs_missed_in_an_outage": LATE}
+"""Scenarios that a runtime does not come up to yet."""
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def tell(world: World, *, restarting: bool = False) -> list[str]:
+    """Play a story to its end; the sorted ids of its commands."""
+    expectations = Expectations(world)
+    for number, step in enumerate(world.story.scenario.steps):
+        with _placed(world.story, number):
+            if step.expect is not None:
+                expectations.hold(step.expect)
+            else:
+                world.play(step)
+        if restarting:
+            world.restart()
+    ids = sorted(command.id for command in world.commands())
+    assert len(ids) == len(set(ids)), f"{world.story.name}: a command was planned twice"
+    return ids
+
+
+@contextmanager
+def _placed(story_: Story, number: int) -> Iterator[None]:
+    try:
+        yield
+    except AssertionError as error:
+        raise AssertionError(f"{story_.name}, step {number + 1}: {error}") from None
+
+
+def _cases() -> Iterator[object]:
+    for path in FILES:
+        name = _name(path)
+        marks = [pytest.mark.xfail(reason=KNOWN[name])] if name in KNOWN else []
+        yield pytest.param(path, id=name, marks=marks)
+
+
+@pytest.mark.parametrize("path", list(_cases()))
+def test_a_scenario_comes_out_as_told_on_every_runtime(path: Path, tmp_path: Path) -> None:
+    told = story(path)
+    if told.scenario.refused is not None:
+        _is_refused(told)
+        return
+    warnings = [one.problem for one in told.problems if one.severity == "warning"]
+    for text in told.scenario.warned:
+        assert any(text in warning for warning in warnings), f"'{text}' is not among {warnings}"
+    ids = tell(World(told, "embedded"))
+    assert ids == tell(World(told, "embedded", store=Store(tmp_path / "state.db")), restarting=True)
+    for torment in TORMENTS:
+        assert ids == tell(World(told, "hostile", torment)), f"hostile {torment}"
+
+
+def _is_refused(told: Story) -> None:
+    assert told.scenario.refused
+    with pytest.raises(WorkflowError):
+        _ = told.book
+    problems = [f"{one.problem} {one.hint}" for one in told.problems if one.severity == "error"]
+    for text in told.scenario.refused:
+        assert any(text in problem for problem in problems), f"'{text}' is not among {problems}"
+    assert len(problems) == len(told.scenario.refused), f"also refused: {problems}"
