@@ -113,6 +113,7 @@ def open_flow(
         limits=folder.settings.limits.limits(),
         channels=folder.channels(),
         more_stages=stages_of(folder),
+        history=folder.settings.history,
         tell=tell,
     )
 

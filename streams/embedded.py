@@ -19,7 +19,7 @@ from schemas.events import ChangeEvent
 from schemas.messages import Loaded, Tick
 from streams import wire
 from streams.journeys import Journeys
-from streams.journeystate import SEEN
+from streams.journeystate import HEAD, SEEN
 from streams.records import Records
 from streams.relations import Relations
 from streams.stage import Output, Place, Source, Stage
@@ -51,11 +51,12 @@ class Embedded:
         limits: Limits | None = None,
         channels: Mapping[str, str] | None = None,
         more_stages: Sequence[Callable[[], Stage]] = (),
+        history: bool = False,
         tell: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self.store, self.book = store, book
         self._limits, self._channels = limits or Limits(), dict(channels or {})
-        self._more_stages = more_stages
+        self._more_stages, self._history = more_stages, history
         self._open()
         if store.note(FINGERPRINT) != book.fingerprint.encode():
             self._publish(tell)
@@ -107,6 +108,11 @@ class Embedded:
             if not progress.read and not (now is not None and self.tick(now)):
                 return taken
 
+    @property
+    def next_due(self) -> int | None:
+        """When the next timer is due (milliseconds)."""
+        return self.journeys.next_due
+
     def tick(self, now: int) -> bool:
         """Put a Tick into the log if a timer is due; true if it did."""
         due = self.journeys.next_due
@@ -118,14 +124,16 @@ class Embedded:
 
     # -- inside --------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _open(self, *, joins: bool = True) -> None:
+        """Open the stages on what is committed; without joins, journeys keep only what their rules remember."""
         place, store = Place(), self.store
         self.position = int(store.note(POSITION) or 0)
         self.records = Records(self.book, place, store.stored("records").rows)
-        self.relations = Relations(place, store.stored("relations").rows)
+        self.relations = Relations(place, store.stored("relations").rows if joins else {})
         journeys = store.stored("journeys")
+        rows = journeys.rows if joins else _without_joins(journeys.rows)
         self.journeys = Journeys(
-            self.book, place, journeys.rows, journeys.dues, limits=self._limits, channels=self._channels
+            self.book, place, rows, journeys.dues, limits=self._limits, channels=self._channels
         )
         self._stages: dict[str, Stage] = {
             "records": self.records, "relations": self.relations, "journeys": self.journeys,
@@ -146,7 +154,8 @@ class Embedded:
                 outputs.append(_parked(entry, str(error)))
                 parked += 1
                 continue
-            outputs += self._ticks_before(entry.at)
+            if not isinstance(message, Tick):
+                outputs += self._ticks_before(entry.at)
             outputs += self._to_rest(entry, message)
         self._commit(outputs, entries[-1].seq)
         return Progress(len(entries), parked)
@@ -167,10 +176,13 @@ class Embedded:
         return Progress(len(entries), parked)
 
     def _ticks_before(self, at: int) -> list[NewEntry]:
-        """Timers that were due before this input's time run first, so that history replays as it was."""
+        """Timers that were due before this input's time run first: in a history each at its own time, as it was then;
+        live, at the time that it has become, so that what an outage made late is seen to be late (D-54).
+        """
         outputs: list[NewEntry] = []
         while (due := self.journeys.next_due) is not None and due < at:
-            outputs += self._spread(Tick(at=due), due, [Output(topics.JOURNEYS, wire.MARKER, Tick(at=due))])
+            now = due if self._history else at
+            outputs += self._spread(due, now, [Output(topics.JOURNEYS, wire.MARKER, Tick(at=now))])
         return outputs
 
     def _to_rest(self, entry: Entry, message: Any) -> list[NewEntry]:
@@ -197,35 +209,46 @@ class Embedded:
 
     def _commit(self, outputs: list[NewEntry], position: int) -> None:
         with self.store.transaction():
-            self.store.append(outputs)
-            for stage in (*self._stages.values(), *self._extra):
-                self.store.write(stage.name, list(stage.changed()))
-            self.store.set_note(POSITION, str(position).encode())
+            self._write(outputs, position)
         self.position = position
+
+    def _write(self, outputs: list[NewEntry], position: int) -> None:
+        self.store.append(outputs)
+        for stage in (*self._stages.values(), *self._extra):
+            self.store.write(stage.name, list(stage.changed()))
+        self.store.set_note(POSITION, str(position).encode())
 
     def _publish(self, tell: Callable[[int, int], None]) -> None:
         """Let new workflows see the records that are known: join everything anew, firing nothing (D-82).
 
-        Truths, timers, fires and marks are kept; relations and joins are built again from the stored images.
+        Truths, timers, fires and marks are kept; relations and joins are built again from the stored images, and
+        committed together with the mark that this was done.
         """
-        refs = self.records.states.names()
-        with self.store.transaction():
-            self.store.drop("relations")
-            self.store.drop("journeys", SEEN)
-            self.store.drop("journeys", "h")
-        self._open()
+        at = self.store.last_at()
+        self._open(joins=False)
         known = self.journeys.forget_tabs()
         outputs: list[NewEntry] = []
+        refs = self.records.states.names()
         for number, ref in enumerate(refs):
-            outputs += self._spread(ref, 0, self.records.reload(ref))
+            outputs += self._spread(ref, at, self.records.reload(ref, at))
             if number % 1000 == 0:
                 tell(number, len(refs))
         for tab in known:
-            outputs += self._spread(tab, 0, [Output(topics.changes(tab), wire.MARKER, _loaded(tab, 0))])
-        self._commit(outputs, self.position)
+            outputs += self._spread(tab, at, [Output(topics.changes(tab), wire.MARKER, _loaded(tab, at))])
         with self.store.transaction():
+            self.store.drop("relations")
+            self.store.drop("journeys", SEEN)
+            self.store.drop("journeys", HEAD)
+            self._write(outputs, self.position)
             self.store.set_note(FINGERPRINT, self.book.fingerprint.encode())
         tell(len(refs), len(refs))
+
+
+def _without_joins(rows: dict[str, dict[str, bytes]]) -> dict[str, dict[str, bytes]]:
+    return {
+        key: {part: content for part, content in parts.items() if part != HEAD and not part.startswith(SEEN)}
+        for key, parts in rows.items()
+    }
 
 
 @contextmanager

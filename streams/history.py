@@ -68,6 +68,7 @@ def fold_until(
     limits: Limits,
     channels: Mapping[str, str],
     more_stages: Sequence[Callable[[], Stage]] = (),
+    history: bool = False,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> Embedded:
     """The state as it was at a time: the recorded inputs up to then, folded again in a scratch store.
@@ -75,7 +76,9 @@ def fold_until(
     What it decides is what was decided then, for workflows that have not changed since; its commands go nowhere.
     ``tell`` hears how many inputs of how many are done.
     """
-    scratch = Embedded(Store(":memory:"), book, limits=limits, channels=channels, more_stages=more_stages)
+    scratch = Embedded(
+        Store(":memory:"), book, limits=limits, channels=channels, more_stages=more_stages, history=history
+    )
     where = f"FROM log WHERE at <= ? AND {FLOW}"
     (total,) = store.database.execute(f"SELECT count(*) {where}", (at,)).fetchone()
     done = 0

@@ -292,6 +292,12 @@ class Hostile:
     def _put(self, stage: str, number: int, topic: str, key: str, at: int, value: bytes) -> None:
         self._arrive(self._by_name[(stage, number)], Entry(0, topic, 0, key, at, value, Origin()))
 
+    @property
+    def next_due(self) -> int | None:
+        """When the next timer of any partition is due."""
+        dues = [self.partition("journeys", number).next_due for number in range(self.torment.partitions)]
+        return min((due for due in dues if due is not None), default=None)
+
     def _tick(self, now: int) -> bool:
         ticked = False
         for number in range(self.torment.partitions):

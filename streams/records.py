@@ -65,17 +65,17 @@ class Records:
         self.states.put(ref, RecordState(after, version, message.source_position, born))
         return self._tell(ref, message, source.upstream, version, before, after)
 
-    def reload(self, ref: str) -> list[Output]:
+    def reload(self, ref: str, at: int) -> list[Output]:
         """Tell a stored record anew, as loaded: the workflows that read it have changed (D-82)."""
         state = self.states.get(ref)
         if state is None or state.image is None:
             return []
         tab, _, record_id = ref.partition("/")
         event = ChangeEvent(
-            tab=tab, record_id=record_id, op="update", committed_at=0, seen_at=0,
+            tab=tab, record_id=record_id, op="update", committed_at=at, seen_at=at,
             source_position=state.position, load=True,
         )  # fmt: skip
-        image = self._with_trails(tab, state.image, state.image, 0)
+        image = self._with_trails(tab, state.image, state.image, at)
         return self._tell(ref, event, self._place.number, state.version, None, image)
 
     def changed(self) -> Iterator[Changed]:

@@ -160,6 +160,11 @@ class Store:
         (count,) = self._db.execute("SELECT count(*) FROM log WHERE topic = ?", (topic,)).fetchone()
         return int(count)
 
+    def last_at(self) -> int:
+        """The time of the newest message; 0 for an empty log."""
+        row = self._db.execute("SELECT at FROM log ORDER BY seq DESC LIMIT 1").fetchone()
+        return int(row[0]) if row is not None else 0
+
     def last_seq(self) -> int:
         """The number of the newest message; 0 for an empty log."""
         (last,) = self._db.execute("SELECT max(seq) FROM log").fetchone()

@@ -43,6 +43,11 @@ class Runtime(Protocol):
         """Run until everything is at rest."""
         ...
 
+    @property
+    def next_due(self) -> int | None:
+        """When the next timer is due."""
+        ...
+
 
 class Driver:
     """Records are created, edited and deleted by name; commands come out and, unless told otherwise, are applied.
@@ -137,8 +142,15 @@ class Driver:
         self.move_to(self.now + Duration.parse(duration).elapsed())
 
     def move_to(self, instant: int | str) -> None:
-        """Move the clock to an instant."""
-        self.now = parse_instant(instant) if isinstance(instant, str) else instant
+        """Move the clock to an instant, stopping at every timer that is due on the way."""
+        goal = parse_instant(instant) if isinstance(instant, str) else instant
+        while (due := self.runtime.next_due) is not None and self.now < due <= goal:
+            self.jump_to(due)
+        self.jump_to(goal)
+
+    def jump_to(self, instant: int) -> None:
+        """Move the clock at once, as after an outage: what was due on the way is late (D-54)."""
+        self.now = instant
         self.settle()
 
     # -- what came out --------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from rules.book import Book
 from rules.project import Project
 from rules.publishing import publish
@@ -47,7 +45,6 @@ MORE = """\
       trigger: {schedule: daily at 12:00}
       actions: [{notify: user schedule, text: x}]
 """
-PUBLISHED_IN_1970 = "Embedded._publish reloads records at time 0, so that new schedules catch up since 1970"
 CHANNELS = {"email": "mail", "webhook": "webhook"}
 
 
@@ -106,7 +103,6 @@ def test_a_changed_workflow_keeps_truths_timers_and_once_marks(tmp_path: Path) -
     assert told(driver)[4:] == ["remind: new"]
 
 
-@pytest.mark.xfail(reason=PUBLISHED_IN_1970, run=False)
 def test_a_new_rule_gets_its_baseline_from_the_records_that_are_known(tmp_path: Path) -> None:
     """D-82: published anew, a rule fires for nothing that was true before."""
     driver = Driver(book(ONCE), store=Store(tmp_path / "state.db"))
@@ -131,7 +127,6 @@ def test_a_rule_that_is_no_longer_published_leaves_nothing_behind(tmp_path: Path
     assert told(driver).count("new: x") == 1
 
 
-@pytest.mark.xfail(reason=PUBLISHED_IN_1970, run=False)
 def test_new_time_triggers_are_planned_for_known_records_from_the_day_of_publishing(tmp_path: Path) -> None:
     driver = Driver(book("    - {name: n, trigger: {becomes: Day is today}, actions: [{notify: user n, text: x}]}\n"),
                     store=Store(tmp_path / "state.db"))  # fmt: skip

@@ -20,10 +20,6 @@ TORMENTS = [
     Torment(seed=3, partitions=1, commit="ordered", page=2),
 ]
 
-LATE = "embedded gives a Tick's timers their own due time as now, so that nothing is ever late (streams/embedded.py)"
-KNOWN = {"timers/lateness": LATE, "timers/runs_missed_in_an_outage": LATE}
-"""Scenarios that a runtime does not come up to yet."""
-
 
 def _name(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
@@ -56,8 +52,7 @@ def _placed(story_: Story, number: int) -> Iterator[None]:
 def _cases() -> Iterator[object]:
     for path in FILES:
         name = _name(path)
-        marks = [pytest.mark.xfail(reason=KNOWN[name])] if name in KNOWN else []
-        yield pytest.param(path, id=name, marks=marks)
+        yield pytest.param(path, id=name)
 
 
 @pytest.mark.parametrize("path", list(_cases()))

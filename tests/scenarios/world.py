@@ -93,18 +93,6 @@ class World(Driver):
             if fire.state == "attention"
         ]  # fmt: skip
 
-    # -- time --------------------------------------------------------------
-
-    def move_to(self, instant: int | str) -> None:
-        """Move the clock on, and stop at every timer that is due on the way."""
-        goal = parse_instant(instant) if isinstance(instant, str) else instant
-        while (due := self._next_due()) is not None and self.now < due <= goal:
-            super().move_to(due)
-        super().move_to(goal)
-
-    def _next_due(self) -> int | None:
-        return min((due for one in self.journeys() if (due := one.due) is not None and due > self.now), default=None)
-
     # -- doing --------------------------------------------------------------
 
     def _fields(self, step: Step) -> dict[str, Any]:
@@ -161,7 +149,7 @@ class World(Driver):
         self.move_to(step.at or "")
 
     def _outage(self, step: Step) -> None:
-        super().move_to(self.now + Duration.parse(step.outage or "").elapsed())
+        self.jump_to(self.now + Duration.parse(step.outage or "").elapsed())
 
     def _crm_refuses(self, step: Step) -> None:
         self.refuse(step.crm_refuses or "", step.code)
