@@ -6,15 +6,13 @@ from typing import Literal, NamedTuple
 from rules.actions.base import ALIAS, WHO, Action, who_named, who_texts
 from rules.actions.messages import Webhook
 from rules.actions.writes import Create
-from rules.analysis import rule_node
 from rules.criteria import Caution, CriteriaError
 from rules.criteria.parser import parse
 from rules.criteria.rows import PATTERN
 from rules.criteria.walking import walk
 from rules.document import Path
 from rules.errors import Problem, Problems
-from rules.lint import lint
-from rules.placed import Placed, find
+from rules.placed import Placed, find, places
 from rules.project import Project
 from rules.publishing import Edition
 from rules.suggest import did_you_mean
@@ -35,9 +33,8 @@ class Surroundings(NamedTuple):
 
 def examine(edition: Edition, project: Project, around: Surroundings) -> Problems:
     """Everything that can be seen to go wrong with rules that compile."""
-    placed, trees = list(placed_rules(edition)), edition.book.trees
-    found = [*lint([rule_node(one, trees[one.rule.workflow.main_tab], project) for one in placed])]
-    for one in placed:
+    found: list[Problem] = []
+    for one in placed_rules(edition):
         found += _endless_on_purpose(one)
         found += _cautions(one)
         for action in (step.action for step in one.rule.steps.values()):
@@ -50,11 +47,11 @@ def examine(edition: Edition, project: Project, around: Surroundings) -> Problem
 def placed_rules(edition: Edition) -> Iterator[Placed]:
     """The compiled rules of an edition in file order."""
     for draft in edition.drafts:
-        for alias, parts in draft.file.rules.items():
-            for number, part in enumerate(parts):
-                rule = edition.book.rule(f"{draft.file.workflow}/{part.name}")
-                if rule is not None:
-                    yield Placed(rule, part, draft.document, ("rules", alias, number))
+        paths = places(draft.file)
+        for part in (part for parts in draft.file.rules.values() for part in parts):
+            rule = edition.book.rule(f"{draft.file.workflow}/{part.name}")
+            if rule is not None:
+                yield Placed(rule, part, draft.document, paths[part.name])
 
 
 def _endless_on_purpose(one: Placed) -> Iterator[Problem]:

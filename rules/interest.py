@@ -1,5 +1,7 @@
 """Which edits some rule may care about: everything else needs no evaluation at all (D-31)."""
 
+from collections.abc import Iterable
+
 from rules.book import Book, DueTrigger, EventTrigger, FieldTrigger, Rule
 from rules.trees import Tree
 
@@ -18,10 +20,14 @@ class Interest:
                     fields[node] = _ALL if names is None or fields[node] is None else fields[node] | names  # type: ignore[operator]
             self._fields[main_tab] = fields
 
-    def touches(self, tree: Tree, node: int, changed: frozenset[str]) -> bool:
-        """Whether an edit of these fields at the node may wake a rule."""
-        fields = self._fields[tree.main_tab][node]
-        return fields is None or not fields.isdisjoint(changed)
+    def touches(self, tree: Tree, nodes: Iterable[int], changed: frozenset[str]) -> bool:
+        """Whether an edit of these fields, of a record that stands at these nodes, may wake a rule."""
+        watched = self._fields[tree.main_tab]
+        for node in nodes:
+            fields = watched[node]
+            if fields is None or not fields.isdisjoint(changed):
+                return True
+        return False
 
 
 def _watched(rule: Rule) -> dict[int, frozenset[str] | None]:

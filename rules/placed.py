@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from rules.book import Rule
 from rules.document import Document, Node, Path
-from rules.workflow_file import RulePart
+from rules.workflow_file import RulePart, WorkflowFile
 
 
 class Placed(NamedTuple):
@@ -15,6 +15,13 @@ class Placed(NamedTuple):
     part: RulePart
     document: Document
     path: Path
+
+
+def places(file: WorkflowFile) -> dict[str, Path]:
+    """Where each rule of a file stands, by name."""
+    return {
+        part.name: ("rules", alias, number) for alias, parts in file.rules.items() for number, part in enumerate(parts)
+    }
 
 
 def find(document: Document, at: Path, value: object, key: str = "") -> Path:

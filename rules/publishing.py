@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from rules.analysis import rule_node
 from rules.book import Book, Rule, Workflow
 from rules.calendars import Calendar
 from rules.compiling import RuleCompiler
 from rules.document import Document
 from rules.errors import Problem, Problems, WorkflowError
 from rules.lint import RuleNode, lint
-from rules.outline import outline
+from rules.placed import Placed, places
 from rules.project import Project
 from rules.source import read_yaml
 from rules.suggest import did_you_mean
@@ -85,7 +86,7 @@ class _Publisher:
         self._trails: dict[str, set[str]] = {}
         self._rules: dict[str, list[tuple[RulePart, Rule]]] = {}
         self._workflows: list[Workflow] = []
-        self._outlines: list[RuleNode] = []
+        self._nodes: list[RuleNode] = []
 
     def edition(self) -> Edition:
         tabs = [Tabs(draft.file, draft.document, self._project) for draft in self._drafts]
@@ -98,7 +99,7 @@ class _Publisher:
         trees = {main: builder.build() for main, builder in builders.items()}
         for (draft, one), placed in zip(sound, nodes, strict=True):
             self._compile(draft, one, placed, trees[one.main])
-        self._problems += lint(self._outlines)
+        self._problems += lint(self._nodes)
         return Edition(self._book(trees), Problems.of(self._problems), self._drafts)
 
     def _refuse_doubles(self) -> None:
@@ -130,7 +131,10 @@ class _Publisher:
         compiler = RuleCompiler(workflow, tree, draft.document, self._project)
         rules = list(compiler.rules())
         self._rules.setdefault(tabs.main, []).extend(rules)
-        self._outlines += outline(rules, draft.document)
+        paths = places(file)
+        self._nodes += [
+            rule_node(Placed(rule, part, draft.document, paths[part.name]), tree, self._project) for part, rule in rules
+        ]
         self._problems += compiler.problems
         for collected, found in ((self._reads, compiler.reads), (self._trails, compiler.trails)):
             for alias, name in found:

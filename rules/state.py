@@ -140,6 +140,16 @@ class JourneyRules(msgspec.Struct, array_like=True):
             truth = by_anchor[anchor] = Truth()
         return truth
 
+    @property
+    def is_stalled(self) -> bool:
+        """Whether an event or a fire waits for something that any message may bring."""
+        if self.waiting:
+            return True
+        for fire in self.fires.values():
+            if fire.state in ("unready", "held"):
+                return True
+        return False
+
     def forget_truth(self, rule: str, anchor: Ref) -> None:
         """Forget what was known of a rule on an anchor."""
         by_anchor = self.truths.get(rule, {})

@@ -33,6 +33,8 @@ class Fact(Message, frozen=True, tag="fact"):
     load: bool = False
     old: dict[str, Any] = {}
     """Values before this change, of the fields that changed."""
+    previous: int = -1
+    """The version before this change: a journey that holds it need not compare the images again."""
     coalesced: bool = False
     born: int | None = None
     """When the record was created live; none for a record that was found."""

@@ -132,9 +132,7 @@ class Embedded:
         self.relations = Relations(place, store.stored("relations").rows if joins else {})
         journeys = store.stored("journeys")
         rows = journeys.rows if joins else _without_joins(journeys.rows)
-        self.journeys = Journeys(
-            self.book, place, rows, journeys.dues, limits=self._limits, channels=self._channels
-        )
+        self.journeys = Journeys(self.book, place, rows, journeys.dues, limits=self._limits, channels=self._channels)
         self._stages: dict[str, Stage] = {
             "records": self.records, "relations": self.relations, "journeys": self.journeys,
         }  # fmt: skip

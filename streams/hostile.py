@@ -21,7 +21,6 @@ from schemas.events import ChangeEvent
 from schemas.messages import Loaded, Tick
 from streams import wire
 from streams.journeys import Journeys
-from streams.journeystate import RULES
 from streams.records import Records
 from streams.relations import PAGE, Relations
 from streams.stage import ALL_PARTS, PARTITION_KEY, Changed, Noting, Output, Place, Source

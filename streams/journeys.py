@@ -13,20 +13,19 @@ import msgspec
 from rules import evaluation, firing, ticking
 from rules.book import Book
 from rules.interest import Interest
-from rules.join import LOADED
 from rules.rounds import Change, Limits, Round
 from rules.trees import Tree, TreeBuilder, names_key
 from rules.view import View
 from schemas import topics
 from schemas.codec import Unpacker, pack
 from schemas.messages import Answer, Fact, Loaded, OutcomeOf, Resume, Seek, Signal, Tick, Unseek, Walk
-from schemas.values import Image, Ref, changed_fields, tab_of
-from streams.journeystate import Journey
+from schemas.values import Ref, tab_of
+from streams.differences import changes_of, edit
+from streams.journeystate import Amended, Journey
 from streams.stage import ALL_PARTS, PARTITION_KEY, Changed, Output, Place, Rows, Source, States
 
 PAGE = 500
 _NO_KEYS: frozenset[str] = frozenset()
-_KIND_OF_LEAVING = {"delete": "deleted", "merge": "merged", "convert": "converted"}
 
 
 class PartitionBook(msgspec.Struct, array_like=True):
@@ -149,9 +148,9 @@ class Journeys:
         if fact.key and not journey.is_current(fact.key, fact.seek):
             journey.head_changed = True  # told under an earlier subscription: only its time counts
             return []
-        before = journey.amend(fact)
-        if before is not None:
-            return self._amended(key, journey, fact, before)
+        amended = journey.amend(fact)
+        if amended is not None:
+            return self._amended(key, journey, fact, amended)
         journey.head_changed = journey.rules_changed = True
         newer = journey.take(fact, fact.at, load=fact.load)
         if fact.key:
@@ -159,18 +158,17 @@ class Journeys:
         touched = [fact.ref] if newer or fact.key else []
         return self._settle(key, journey, touched, fact, fact.at, completed=False)
 
-    def _amended(self, key: Ref, journey: Journey, fact: Fact, before: Image) -> list[Output]:
+    def _amended(self, key: Ref, journey: Journey, fact: Fact, amended: Amended) -> list[Output]:
         """The common case: a record that stays where it is has other values now."""
         assert fact.image is not None
         if fact.key:
             journey.list_at(fact.key, fact.ref, True)
         outputs: list[Output] = []
-        fields = changed_fields(before, fact.image)
-        nodes = journey.nodes_of(fact.ref) if fields else ()
-        memory = journey.rules
-        if memory.waiting or memory.fires or any(self._interest.touches(journey.tree, node, fields) for node in nodes):
+        before, fields = amended
+        nodes = journey.nodes_of(fact.ref) if fields else []
+        if journey.rules.is_stalled or self._interest.touches(journey.tree, nodes, fields):
             journey.rules_changed = True
-            changes = [_edit(journey, node, fact.ref, fields, before, fact.image, fact) for node in nodes]
+            changes = [edit(journey, node, fact.ref, fields, before, fact.image, fact) for node in nodes]
             round_ = self.round_of(key, journey, fact.chain)
             evaluation.evaluate_changes(round_, changes, completed=False)
             outputs = _decided(round_)
@@ -225,7 +223,7 @@ class Journeys:
             )
             for relation, number, seek in settled.asks
         ]
-        changes = _changes(journey, settled.edits, message)
+        changes = changes_of(journey, settled.edits, message)
         completed = completed or settled.closed
         if changes or completed:
             round_ = self.round_of(key, journey, message.chain)
@@ -308,89 +306,6 @@ class Journeys:
     @staticmethod
     def _has_tab(tree: Tree, tab: str) -> bool:
         return tab == tree.main_tab or tab in tree.of_tab
-
-
-def _changes(journey: Journey, edits: list[tuple[Ref, Image, Image]], message: Fact | Answer) -> list[Change]:
-    """What rules see of a settled message: who joined, who was edited, who left."""
-    joined, left = journey.join.take_memberships()
-    fact = message if isinstance(message, Fact) else None
-    changes = [_leaving(journey, node, ref, image, fact) for node, ref, image in left]
-    changes += [_joining(journey, node, ref, fact) for node, ref in joined]
-    came = set(joined)
-    for ref, before, after in edits:
-        fields = changed_fields(before, after)
-        if fields:
-            changes += [
-                _edit(journey, node, ref, fields, before, after, fact)
-                for node, members in enumerate(journey.join.members)
-                if ref in members and (node, ref) not in came
-            ]
-            changes += _moved(journey, ref, before, after, came)
-    return changes
-
-
-def _moved(journey: Journey, ref: Ref, before: Image, after: Image, came: set[tuple[int, Ref]]) -> Iterator[Change]:
-    """Nobody came or went, and yet who hangs below whom has changed in a branch of the tree.
-
-    To the rules it is as if somebody, nobody by name, had left each node there: all that read it look again (D-23).
-    """
-    nodes = journey.tree.nodes
-    branches: set[int] = set()
-    for node in journey.tree.of_tab.get(tab_of(ref), ()):
-        edges = [nodes[node].up, *(nodes[child].up for child in journey.tree.children[node])]
-        names = [edges[0].far_field, *(edge.near_field for edge in edges[1:])]
-        stays = ref in journey.join.members[node] and (node, ref) not in came
-        if stays and any(before.get(name) != after.get(name) for name in names):
-            branches.add(journey.tree.path(node)[1])
-    for place in nodes[1:]:
-        if journey.tree.path(place.id)[1] in branches:
-            yield Change(place.id, "", before=before, left=True)
-
-
-def _joining(journey: Journey, node: int, ref: Ref, fact: Fact | None) -> Change:
-    seen = journey.seen[ref]
-    assert seen.image is not None
-    own = fact if fact is not None and fact.ref == ref else None
-    near = journey.join.near_time(node, seen.image)
-    kinds: set[str] = set()
-    if own is not None and own.op == "undelete" and not own.load:
-        kinds.add("undeleted")
-    elif seen.born is not None and not seen.load and (near is None or seen.born >= near):
-        kinds.add("created")
-    elif node != 0 and ((near is not None and near > LOADED) or (own is not None and not own.load)):
-        kinds.add("linked")
-    chain = fact.chain if fact is not None else None
-    return Change(node, ref, frozenset(kinds), None, None, seen.image, f"{ref}@{seen.position}", chain=chain)
-
-
-def _edit(
-    journey: Journey,
-    node: int,
-    ref: Ref,
-    fields: frozenset[str],
-    before: Image,
-    after: Image,
-    fact: Fact | None,
-) -> Change:
-    seen = journey.seen[ref]
-    own = fact if fact is not None and fact.ref == ref else None
-    kinds = frozenset({"edited"}) if own is not None and not own.load else frozenset()
-    return Change(
-        node, ref, kinds, fields, before, after, f"{ref}@{seen.position}", own is not None and own.coalesced,
-        chain=fact.chain if fact is not None else None,
-    )  # fmt: skip
-
-
-def _leaving(journey: Journey, node: int, ref: Ref, image: Image, fact: Fact | None) -> Change:
-    own = fact if fact is not None and fact.ref == ref else None
-    kinds: frozenset[str] = frozenset()
-    if own is not None and not own.load:
-        kinds = frozenset({_KIND_OF_LEAVING.get(own.op, "unlinked")})
-    elif journey.main in journey.join.shown and fact is not None and not fact.load:
-        kinds = frozenset({"unlinked"})
-    position = journey.seen[ref].position if ref in journey.seen else 0
-    chain = fact.chain if fact is not None else None
-    return Change(node, ref, kinds, None, image, None, f"{ref}@{position}", left=True, chain=chain)
 
 
 def _decided(round_: Round) -> list[Output]:

@@ -10,7 +10,7 @@ from rules.state import JourneyRules
 from rules.trees import Tree, join_values, named_keys
 from schemas.codec import Unpacker, pack
 from schemas.messages import Fact, Row
-from schemas.values import DAY, MINUTE, Image, Ref, id_of, tab_of
+from schemas.values import DAY, MINUTE, Image, Ref, changed_fields, id_of, tab_of
 from streams.stage import Changed, Rows
 
 FLOOR_TTL = DAY
@@ -54,6 +54,13 @@ class Head(msgspec.Struct, array_like=True):
     floors: dict[Ref, int] = {}
     since: list[dict[str, int]] = []
     """Per node and value: when the near record came to name it (``Join.since``)."""
+
+
+class Amended(NamedTuple):
+    """What a record was before an edit that moved it nowhere, and the fields that differ."""
+
+    before: Image
+    fields: frozenset[str]
 
 
 class Settled(NamedTuple):
@@ -112,10 +119,10 @@ class Journey:
         self._changed.add(ref)
         return True
 
-    def amend(self, fact: Fact) -> Image | None:
+    def amend(self, fact: Fact) -> Amended | None:
         """Take a newer image of a shown record that moves nowhere: the same as ``take`` and ``settle``, at once.
 
-        Returns the image before, or none where the change needs the whole way.
+        Returns the image before and the fields that differ, or none where the change needs the whole way.
         """
         ref, image = fact.ref, fact.image
         seen = self.seen.get(ref)
@@ -123,23 +130,17 @@ class Journey:
             return None
         before = seen.image
         assert before is not None
-        for field in self.tree.edge_fields.get(tab_of(ref), ()):
-            if before.get(field) != image.get(field):
-                return None
-        seen.version, seen.home, seen.image, seen.at, seen.position = (
-            fact.version,
-            fact.home,
-            image,
-            fact.at,
-            fact.position,
-        )
-        seen.load = fact.load
+        fields = frozenset(fact.old) if fact.previous == seen.version else changed_fields(before, image)
+        if not self.tree.edge_fields.get(tab_of(ref), fields).isdisjoint(fields):
+            return None
+        seen.version, seen.home, seen.image = fact.version, fact.home, image
+        seen.at, seen.position, seen.load = fact.at, fact.position, fact.load
         if fact.born is not None:
             seen.born = fact.born
         self.join.shown[ref] = image
         self._changed.add(ref)
         self.head_changed = self.head_changed or fact.at < self.head.now  # the image does not tell what time it is
-        return before
+        return Amended(before, fields)
 
     def is_current(self, key: str, seek: int) -> bool:
         """Whether a key speaks under the subscription that runs now, not under an earlier one."""

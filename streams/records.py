@@ -62,8 +62,9 @@ class Records:
         before = state.image if state is not None else None
         after = self._image(message, before)
         born = message.seen_at if _is_birth(message, state) else state.born if state is not None else None
+        previous = state.version if state is not None else -1
         self.states.put(ref, RecordState(after, version, message.source_position, born))
-        return self._tell(ref, message, source.upstream, version, before, after)
+        return self._tell(ref, message, source.upstream, (version, previous), before, after)
 
     def reload(self, ref: str, at: int) -> list[Output]:
         """Tell a stored record anew, as loaded: the workflows that read it have changed (D-82)."""
@@ -76,7 +77,7 @@ class Records:
             source_position=state.position, load=True,
         )  # fmt: skip
         image = self._with_trails(tab, state.image, state.image, at)
-        return self._tell(ref, event, self._place.number, state.version, None, image)
+        return self._tell(ref, event, self._place.number, (state.version, -1), None, image)
 
     def changed(self) -> Iterator[Changed]:
         """The images that changed."""
@@ -109,8 +110,14 @@ class Records:
             image[TRAIL + field] = trail[-TRAIL_LENGTH:]
         return image
 
-    def _tell(  # noqa: PLR0913 - a change and what is known before and after it
-        self, ref: Ref, event: ChangeEvent, home: int, version: int, before: Image | None, after: Image | None
+    def _tell(
+        self,
+        ref: Ref,
+        event: ChangeEvent,
+        home: int,
+        versions: tuple[int, int],
+        before: Image | None,
+        after: Image | None,
     ) -> list[Output]:
         tab = event.tab
         fields = self._fields.get(tab)
@@ -124,7 +131,8 @@ class Records:
             chain=event.origin,
             ref=ref,
             home=home,
-            version=version,
+            version=versions[0],
+            previous=versions[1],
             image=self._project(tab, fields, after),
             op=_operation(event, before),
             position=event.source_position,

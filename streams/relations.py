@@ -253,6 +253,6 @@ def _member(state: Key, fact: Fact, image: Image) -> Member:
 def _through(fact: Fact, key: str, seek: int) -> Fact:
     return Fact(
         at=fact.at, chain=fact.chain, ref=fact.ref, home=fact.home, version=fact.version, image=fact.image, op=fact.op,
-        position=fact.position, load=fact.load, old=fact.old, coalesced=fact.coalesced, born=fact.born,
-        key=key, seek=seek,
+        position=fact.position, load=fact.load, old=fact.old, previous=fact.previous, coalesced=fact.coalesced,
+        born=fact.born, key=key, seek=seek,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from schemas.messages import StageMessage
 from streams.stage import Output
 from streams.store import Entry, NewEntry, Origin
 
+_INNER = frozenset({topics.RELATIONS, topics.JOURNEYS})
 NO_ORIGIN = Origin()
 MARKER = ""
 """The key of messages for a whole partition: markers, walks and ticks."""
@@ -50,6 +51,6 @@ def read_entry(entry: Entry) -> Any:
 
 def stage_of(topic: str) -> str:
     """The stage that reads a topic; empty for topics that leave the flow."""
-    if topic.startswith("changes."):
-        return "records"
-    return topic if topic in (topics.RELATIONS, topics.JOURNEYS) else ""
+    if topic in _INNER:
+        return topic
+    return "records" if topic.startswith("changes.") else ""

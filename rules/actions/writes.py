@@ -70,10 +70,10 @@ class Create(Action):
         owner = step.who(_owner(step, self.owner, self.fallback)) if self.owner else ""
         if isinstance(values, Unknown) or isinstance(owner, Unknown) or _is_unknown_link(target):
             return Unready()
-        if target.link is not None and is_empty(target.link[1]):
-            return Fail(f"there is no record that a new {self.create} could hang on: {target.link[0]} would be empty")
         link = {} if target.link is None else {target.link[0]: target.link[1]}
         fields = {**_carried(step, target), **link, **_given(values)}
+        if any(is_empty(fields[name]) for name in link):
+            return Fail(f"there is no record that a new {self.create} could hang on: {next(iter(link))} would be empty")
         return Do((
             Draft(
                 target.connection, target.tab, "create", fields=fields, owner=owner or "", keyed=True,

@@ -218,7 +218,7 @@ def made() -> Book:
             "feedback": "module: zoho.Feedback, related_to: demo, by: Demo",
         },
         {
-            "deal": {"gold": 'account.Grade is "gold"'},
+            "deal": {"gold": 'deal.Grade is "gold" and account.Grade is "gold"'},
             "colleague": {"new-colleague": "on created"},
             "feedback": {"new-feedback": "on created"},
         },
@@ -264,8 +264,8 @@ def test_time_at_which_a_parent_came_survives_a_restart(parts: Parts) -> None:
     deal, account, colleague = (
         pen.event(ref, "create", FAMILY[ref]) for ref in ("zoho:Deals/1", "zoho:Accounts/A", "zoho:Contacts/c")
     )
-    edit = pen.event("zoho:Accounts/A", "update", {"Grade": "bad"})
-    for event in (deal, account, edit):
+    edits = [pen.event(ref, "update", {**FAMILY[ref], "Grade": "bad"}) for ref in ("zoho:Deals/1", "zoho:Accounts/A")]
+    for event in (deal, account, *edits):
         runtime.append([event])
         runtime.run()
     for host in runtime.hosts:
