@@ -7,7 +7,7 @@ import typer
 
 from connectors.credentials import CredentialError
 from connectors.registry import UnknownConnector
-from renkei.commands import check, demo, diagram, explain, init, parked, run, schema, status, test
+from renkei.commands import check, demo, diagram, explain, init, parked, run, schema, signal, status, test
 from rules.errors import WorkflowError
 from streams.store import StoreError
 
@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo, init.init, check.check, test.test, run.run, status.status, explain.explain, diagram.diagram,
-    parked.parked, parked.unknown, schema.schema,
+    parked.parked, parked.unknown, signal.signal, schema.schema,
 )  # fmt: skip
 for _command in _COMMANDS:
     app.command()(_command)

@@ -57,9 +57,7 @@ class Folder:
     @cached_property
     def project(self) -> Project:
         """What workflows may rely on here."""
-        templates = {
-            path.stem: _text(path) for path in sorted((self.path / "templates").glob("*.liquid"))
-        }
+        templates = {path.stem: _text(path) for path in sorted((self.path / "templates").glob("*.liquid"))}
         return Project(
             connections=frozenset(self.settings.connections),
             metadata=self.metadata,

@@ -17,6 +17,7 @@ FLOOR_TTL = DAY
 """How long the version of a record that is not shown is remembered (protocol, section 6)."""
 CREDIT_TTL = 15 * MINUTE
 """How long a record may be believed on credit before its key is asked again."""
+NO_FIELDS: frozenset[str] = frozenset()
 HEAD, RULES, SEEN = "h", "r", "s\x1f"
 
 
@@ -130,8 +131,14 @@ class Journey:
             return None
         before = seen.image
         assert before is not None
-        fields = frozenset(fact.old) if fact.previous == seen.version else changed_fields(before, image)
-        if not self.tree.edge_fields.get(tab_of(ref), fields).isdisjoint(fields):
+        edges = self.tree.edge_fields.get(tab_of(ref), NO_FIELDS)
+        if fact.previous == seen.version:
+            fields = frozenset(fact.old)
+            moves = not edges.isdisjoint(fields)
+        else:
+            fields = changed_fields(before, image)
+            moves = any(before.get(name) != image.get(name) for name in edges)
+        if moves:
             return None
         seen.version, seen.home, seen.image = fact.version, fact.home, image
         seen.at, seen.position, seen.load = fact.at, fact.position, fact.load

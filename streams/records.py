@@ -48,6 +48,7 @@ class Records:
         self._place = place
         self._fields = {tab: tuple(sorted(fields)) for tab, fields in book.read_fields.items()}
         """The projection, in an order that is the same everywhere: images are compared and kept byte for byte."""
+        self._edges = _edge_fields(book)
         self.states: States[RecordState] = States(stored, _read)
 
     def step(self, key: str, message: ChangeEvent | Loaded, source: Source) -> list[Output]:
@@ -123,7 +124,7 @@ class Records:
         fields = self._fields.get(tab)
         if fields is None:
             return []  # no workflow knows this tab
-        old = _old_values(fields, before, after)
+        old = _old_values(fields, self._edges.get(tab, frozenset()), before, after)
         if before is not None and after is not None and not old and event.op != "undelete":
             return []  # a no-op, or a change that nobody reads
         fact = Fact(
@@ -180,13 +181,24 @@ class Records:
         ]
 
 
-def _old_values(fields: tuple[str, ...], before: Image | None, after: Image | None) -> dict[str, Value]:
+def _edge_fields(book: Book) -> dict[str, frozenset[str]]:
+    edges: dict[str, frozenset[str]] = {}
+    for tree in book.trees.values():
+        for tab, fields in tree.edge_fields.items():
+            edges[tab] = edges.get(tab, frozenset()) | fields
+    return edges
+
+
+def _old_values(
+    fields: tuple[str, ...], edges: frozenset[str], before: Image | None, after: Image | None
+) -> dict[str, Value]:
+    """The values before of the fields that changed. On an edge a blank counts: the key takes values as they are."""
     if before is None or after is None:
         return {}
     old: dict[str, Value] = {}
     for field in fields:
         was, now = before.get(field), after.get(field)
-        if was is not now and not same(was, now):
+        if was is not now and (was != now if field in edges else not same(was, now)):
             old[field] = was
     return old
 

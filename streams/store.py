@@ -195,7 +195,8 @@ class Store:
         self._db.executemany("DELETE FROM state WHERE stage = ? AND partition = ? AND key = ?", whole)
         self._db.executemany("DELETE FROM state WHERE stage = ? AND partition = ? AND key = ? AND part = ?", gone)
         self._db.executemany(
-            "INSERT INTO state VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET content = excluded.content, due = excluded.due",
+            "INSERT INTO state VALUES (?,?,?,?,?,?)"
+            " ON CONFLICT DO UPDATE SET content = excluded.content, due = excluded.due",
             kept,
         )
 

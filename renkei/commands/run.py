@@ -1,6 +1,7 @@
 """``renkei run``: watch, decide and act, until stopped."""
 
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,35 +9,37 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from renkei.folder import Folder, read_folder
+from renkei.folder import Folder
 from renkei.history import HistoryPart
+from renkei.options import FolderArgument, JsonOption, StateOption, command_of, opened_folder, say_json, told
 from renkei.parts import CapturePart, FlowPart, Part, WorkerPart
 from renkei.runner import Runner, settle, wall_clock
 from renkei.wiring import discover, locked, parts, tabs_of
 from rules.book import Book
-from schemas.codec import to_json
 from schemas.topics import PARKED
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="The project folder.")] = Path(),
+    folder: FolderArgument = Path(),
     once: Annotated[bool, typer.Option("--once", help="Run to rest, then end.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Use the metadata that was learned before.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+    state: StateOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a project on this machine: watch its connections, decide, and act."""
-    project = read_folder(folder)
-    if not offline:
-        asked = {name: tabs for name, tabs in tabs_of(project.compile().book).items() if _is_crm(project, name)}
-        project = discover(project, asked) if asked else project
-    edition = project.compile()
-    edition.problems.refuse()
-    with locked(project.state) as file:
-        if once or project.settings.history:
-            counts = run_to_rest(project, edition.book, file, quiet=as_json)
-            _tell(counts, folder, as_json)
-        else:
-            _run_on(project, edition.book, file)
+    with told(as_json):
+        project = opened_folder(folder, state)
+        if not offline:
+            asked = {name: tabs for name, tabs in tabs_of(project.compile().book).items() if _is_crm(project, name)}
+            project = discover(project, asked) if asked else project
+        edition = project.compile()
+        edition.problems.refuse()
+        with locked(project.state) as file:
+            if once or project.settings.history:
+                counts = run_to_rest(project, edition.book, file, quiet=as_json or not sys.stderr.isatty())
+                _tell(counts, folder, as_json)
+            else:
+                _run_on(project, edition.book, file)
 
 
 def run_to_rest(folder: Folder, book: Book, file: Path, *, quiet: bool = False) -> dict[str, int]:
@@ -96,10 +99,10 @@ def _run_on(folder: Folder, book: Book, file: Path) -> None:
 
 def _tell(counts: dict[str, int], folder: Path, as_json: bool) -> None:
     if as_json:
-        typer.echo(to_json(counts).decode())
+        say_json(counts)
         return
-    typer.echo(", ".join(f"{value:,} {name}" for name, value in counts.items()))
-    typer.echo(f"Next: renkei status {folder}")
+    typer.echo(", ".join(f"{name}: {value:,}" for name, value in counts.items()))
+    typer.echo(f"Next: {command_of('status', folder)}")
 
 
 def _is_crm(folder: Folder, name: str) -> bool:

@@ -22,10 +22,13 @@ def check_rest(hostile: Hostile, oracle: OneStore) -> None:
 
 
 def check_widths(hostile: Hostile) -> None:
-    """No step of ``records`` or ``relations`` said more than it may, markers left out (stage protocol, section 8)."""
+    """No step of ``records`` or ``relations`` said more than it may, markers left out (stage protocol, section 8).
+
+    A lookup names two records at most in these worlds.
+    """
     book = hostile.book
     for_one = [
-        (tab in book.trees) + 2 * (len(book.direct.get(tab, ())) + len(book.indexed.get(tab, ())))
+        (tab in book.trees) + 4 * (len(book.direct.get(tab, ())) + len(book.indexed.get(tab, ())))
         for tab in book.read_fields
     ]
     assert hostile.widest["records"] <= max(for_one)

@@ -242,3 +242,30 @@ def _contact_by_two_paths(parts: Parts) -> Wires:
     wires.create(DEAL, Account="A", Contact="c")
     wires.run()
     return wires
+
+
+def test_blank_after_an_id_is_another_value_and_its_correction_is_a_move(parts: Parts) -> None:
+    """To criteria a blank at the end is no change; a key takes ids as they are (D-35)."""
+    wires = Wires(JOINED, parts)
+    wires.create(ACCOUNT)
+    wires.create(DEAL, Account="A ")
+    wires.run()
+    assert wires.members(DEAL, "account") == set()
+    wires.change(DEAL, {"Account": "A"})
+    wires.run()
+    assert wires.members(DEAL, "account") == {ACCOUNT}
+    wires.change(DEAL, {"Account": "A "})
+    wires.run()
+    assert wires.members(DEAL, "account") == set()
+
+
+def test_lookup_that_names_several_joins_them_all(parts: Parts) -> None:
+    wires = Wires(JOINED, parts)
+    wires.create("zoho:Accounts/A", Grade="bad")
+    wires.create("zoho:Accounts/B", Grade="gold")
+    wires.create(DEAL, Account=["A", "B"])
+    wires.run()
+    assert wires.members(DEAL, "account") == {"zoho:Accounts/A", "zoho:Accounts/B"}
+    wires.change(DEAL, {"Account": ["B", "C"]})
+    wires.run()
+    assert wires.members(DEAL, "account") == {"zoho:Accounts/B"}

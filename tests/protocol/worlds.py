@@ -10,7 +10,7 @@ from streams.testing import START
 from tests.protocol.oracle import Law, Members, OneStore, below, one
 
 NOBODY = "9"
-"""The id of a record that never exists, though others name it."""
+"""The id of a record that never exists, though others name it. So is an id with a blank: ids are exact."""
 
 LINKS: Mapping[str, Mapping[str, str]] = {
     "zoho:Accounts": {"Parent": "zoho:Accounts"},
@@ -23,6 +23,8 @@ LINKS: Mapping[str, Mapping[str, str]] = {
 }
 MAILS: tuple[Value, ...] = ("ann@example.com", " Ann@Example.com", "bob@example.com", None)
 MAILED = ("zoho:Contacts", "sf:Leads")
+MANIFOLD = ("zoho:Contacts", "sf:Tasks")
+"""The tabs whose lookup may name two records."""
 GRADES: tuple[Value, ...] = ("gold", "gold", "bad", None)
 
 
@@ -92,13 +94,15 @@ class World:
     def _links(self, record: Ref) -> Image:
         tab = tab_of(record)
         links: Image = {name: self._id_in(far) for name, far in LINKS[tab].items()}
+        if tab in MANIFOLD and self.random.random() < 0.2:
+            links = {name: [link, "0"] for name, link in links.items() if link != "0"}
         if tab in MAILED:
             links["Email"] = self.random.choice(MAILS)
         return links
 
     def _id_in(self, tab: str) -> Value:
         choices = [str(number) for number in range(self.sizes.get(tab, self.size))]
-        return self.random.choice([*choices, *choices, *choices, NOBODY, None])
+        return self.random.choice([*choices * 5, NOBODY, None, "0 "])
 
 
 def _gold(members: Members, alias: str) -> bool:
