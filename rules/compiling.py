@@ -121,13 +121,10 @@ class RuleCompiler:
                 self._tell((*at, "trigger"), "`criteria_met` needs `criteria:`", "Say what has to become true.")
             return None
         try:
-            criteria = compile_criteria(source, self._context(alias, frozenset(), changes=_on_change(triggers)))
+            return compile_criteria(source, self._context(alias, frozenset(), changes=_on_change(triggers)))
         except CriteriaError as error:
             self.problems.append(problem_in_text(self._document, path, error))
             return None
-        for caution in criteria.cautions:
-            self.problems.append(Problem(caution.text, caution.hint, self._document.place(path), "warning"))
-        return criteria
 
     def _with_becomes(self, becomes: Becomes, part: RulePart, at: Path) -> tuple[Any, Path]:
         path = (*at, "trigger", "becomes")

@@ -44,7 +44,7 @@ class Change(NamedTuple):
     chain: Chain | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Round:
     """The journey as it stands after a message, what it remembers, and what the round decides."""
 
@@ -78,7 +78,7 @@ class Round:
         outputs: Mapping[str, Mapping[str, Value]] | None = None,
     ) -> JourneyScope:
         """What a rule sees from an anchor."""
-        marks = self.memory.marks.get(f"{rule.id}@{anchor}", {})
+        marks = self.memory.marks.get(f"{rule.id}@{anchor}") if self.memory.marks else None
         return JourneyScope(
             self.view, rule.workflow, rule.node, anchor, self.now,
             event=event, marks=marks, overlay=overlay, outputs=outputs,
@@ -90,8 +90,10 @@ class Round:
         verdict = rule.verdict(scope)
         if scope.marks:
             self.memory.marks[f"{rule.id}@{anchor}"] = dict(scope.marks)
-        if verdict is True and not all(self.view.complete(node) for node in rule.action_nodes):
-            return None
+        if verdict is True:
+            for node in rule.action_nodes:
+                if not self.view.complete(node):
+                    return None
         return verdict
 
     def truth(self, rule: Rule, anchor: Ref) -> Truth:

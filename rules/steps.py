@@ -145,11 +145,7 @@ class StepCompiler:
         )
 
     def _criteria(self, source: str, raw: Any, at: Path, context: Context) -> Criteria | None:
-        place = (*at, *_path_to(raw, source))
-        criteria = self._try(lambda: compile_criteria(source, context), place)
-        for caution in criteria.cautions if criteria is not None else ():
-            self.problems.append(self._document.problem(place, caution.text, caution.hint, "warning"))
-        return criteria
+        return self._try(lambda: compile_criteria(source, context), (*at, *_path_to(raw, source)))
 
     def _try(self, compile_: Callable[[], T], at: Path) -> T | None:
         try:

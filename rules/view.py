@@ -18,7 +18,7 @@ Several = Mapping[int, str]
 ALL: Several = MappingProxyType({})
 
 
-@dataclass
+@dataclass(slots=True)
 class View:
     """The joined state of one journey during one round of evaluation."""
 

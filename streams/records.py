@@ -9,7 +9,7 @@ from typing import ClassVar
 import msgspec
 
 from rules.book import Book
-from rules.trees import join_values, journey_ref, relation_key
+from rules.trees import ID, join_values, journey_ref, relation_key
 from schemas import topics
 from schemas.codec import Unpacker, pack
 from schemas.events import ChangeEvent, Operation
@@ -97,8 +97,11 @@ class Records:
     def _image(self, event: ChangeEvent, before: Image | None) -> Image | None:
         if event.op in ("delete", "merge"):
             return None
-        image: Image = {**before, **(event.after or {})} if event.partial and before else dict(event.after or {})
-        image["id"] = event.record_id
+        after = event.after or {}
+        if after.get(ID) == event.record_id and not event.partial and event.tab not in self._book.trails:
+            return after  # nobody writes into images, so that the event's own will do
+        image: Image = {**before, **after} if event.partial and before else dict(after)
+        image[ID] = event.record_id
         return self._with_trails(event.tab, before, image, event.seen_at)
 
     def _with_trails(self, tab: str, before: Image | None, image: Image, at: int) -> Image:
