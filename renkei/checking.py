@@ -68,18 +68,8 @@ def checked(folder: Folder) -> Checked:
     if not problems.errors:
         around = Surroundings(folder.people("mail"), frozenset(folder.channels()))
         advice = examine(edition, folder.project, around)
-        problems = _without_blunter(problems, advice) + advice + _chapters(folder, edition)[1]
+        problems = problems + advice + _chapters(folder, edition)[1]
     return Checked(edition, problems)
-
-
-def _without_blunter(problems: Problems, sharper: Problems) -> Problems:
-    """The problems less those warnings that are told again with the very words marked."""
-    again = {(one.file, one.problem, one.where) for one in sharper}
-    return Problems(tuple(one for one in problems if not (one.severity == "warning" and _is_told(one, again))))
-
-
-def _is_told(one: Problem, again: set[tuple[str, str, str]]) -> bool:
-    return any(one.file == file and one.problem == text and where.startswith(one.where) for file, text, where in again)
 
 
 def chapters(folder: Folder) -> tuple[list[Chapter], Problems]:

@@ -13,10 +13,10 @@ from sandbox.server import Sandbox
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def print_journey(console: Console, report: JourneyReport, zone: ZoneInfo | None = None) -> None:
+def print_journey(console: Console, report: JourneyReport) -> None:
     """The journey as a timeline, then what was created, who was told, and how long hand-overs took."""
-    console.print(f"\n[bold]{escape(report.title)}[/bold]  [dim]{report.workflow}[/dim]")
-    for line in _timeline(report, zone or ZoneInfo("UTC")):
+    console.print(f"\n[bold]{escape(report.title)}[/bold]  [dim]{report.workflow}, times in {report.zone}[/dim]")
+    for line in _timeline(report, ZoneInfo(report.zone)):
         console.print(line, soft_wrap=True)
     if report.created:
         console.print("[bold]Created[/bold]")

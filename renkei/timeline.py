@@ -50,6 +50,8 @@ class JourneyReport:
     journey: Ref
     title: str
     workflow: str
+    zone: str
+    """The time zone in which the journey is told."""
     moments: tuple[Moment, ...]
     created: tuple[Moment, ...]
     notified: tuple[Moment, ...]
@@ -86,13 +88,14 @@ def _report(
 ) -> JourneyReport:  # fmt: skip
     commands = [one for one in log.commands.values() if one.journey == key and one.operation != "read"]
     moments = [moment for ref in sorted(refs) for moment in _edits(ref, log, names)]
-    acts = [_act(one, log) for one in commands]
+    acts = [_act(one, log, names) for one in commands]
     ordered = tuple(sorted([*moments, *acts], key=lambda moment: moment.at))
     workflows = [one for one in book.workflows if one.name in {decision.workflow for decision in fired}]
     return JourneyReport(
         journey=key,
         title=_title(log.changes.get(key, [])),
         workflow=", ".join(one.name for one in workflows),
+        zone=next((one.source.timezone for one in workflows), "UTC"),
         moments=ordered,
         created=tuple(
             one for one, command in zip(acts, commands, strict=True) if command.operation in ("create", "task")
@@ -150,16 +153,16 @@ def _what(event: ChangeEvent, before: Image | None) -> str:
     return ", ".join(told) or "saved it"
 
 
-def _act(command: Command, log: _Log) -> Moment:
+def _act(command: Command, log: _Log, names: Mapping[str, str]) -> Moment:
     at, outcome = log.outcomes.get(command.id, (command.planned_at, None))
     fired = log.fired.get(command.fire)
     why = f"{_reason(fired)} ({command.rule})" if fired is not None else command.rule
     done = "" if isinstance(outcome, Applied) else f" ({type(outcome).__name__.lower() if outcome else 'waiting'})"
     record = f"{command.tab}/{outcome.record_id}" if isinstance(outcome, Applied) and outcome.record_id else ""
-    return Moment(at, "Renkei", _place(command.tab), _told(command) + done, why, record)
+    return Moment(at, "Renkei", _place(command.tab), _told(command, names) + done, why, record)
 
 
-def _told(command: Command) -> str:
+def _told(command: Command, names: Mapping[str, str]) -> str:
     fields = command.fields
     match command.operation:
         case "create" | "upsert":
@@ -168,11 +171,17 @@ def _told(command: Command) -> str:
         case "update":
             return "set " + ", ".join(f"{name} to {value}" for name, value in fields.items())
         case "notify" | "email":
-            to = ", ".join(str(one).partition(":")[2] or str(one) for one in fields.get("to", []))
+            to = ", ".join(_person(str(one), names) for one in fields.get("to", []))
             return f"mailed {to}: “{fields.get('subject', '')}”"
         case "task":
             return f"opened task “{fields.get('subject', '')}”"
     return command.operation
+
+
+def _person(who: str, names: Mapping[str, str]) -> str:
+    """A recipient by name: ``user:17`` is whoever has that id in one of the CRMs."""
+    name = who.partition(":")[2] or who
+    return next((known for key, known in names.items() if key.endswith(f"/{name}")), name)
 
 
 def _reason(fired: Decision) -> str:

@@ -17,9 +17,22 @@ class Wake(NamedTuple):
 
     rule: Rule
     event: Event | None
-    seen: Event | None
+    change: Change | None = None
+    """The change that was seen, of whatever record; none where only something became known or time went by."""
     waited: bool = False
     """Whether the event was kept from an earlier round."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether something happened, rather than was found or became known."""
+        return self.event is not None or (self.change is not None and bool(self.change.kinds))
+
+    @property
+    def seen(self) -> Event | None:
+        """What happened, as triggers see it; made only where it is asked for."""
+        if self.event is not None or self.change is None or not self.change.kinds:
+            return self.event
+        return event_of(self.change, own=self.change.node == self.rule.node)
 
 
 _GONE = frozenset({"deleted", "unlinked", "merged", "converted"})
@@ -88,7 +101,7 @@ def _compare(round_: Round, anchor: Ref, wake: Wake, verdict: Verdict) -> None:
     if verdict is None:
         return
     previous = truth.value
-    if previous is None and wake.seen is None and rule.workflow.source.existing_records == "ignore":
+    if previous is None and not wake.is_live and rule.workflow.source.existing_records == "ignore":
         return  # the next evaluation is the baseline (D-82)
     if previous is not verdict:
         truth.value, truth.since = verdict, round_.now
@@ -116,19 +129,19 @@ def _fire_if_called(round_: Round, anchor: Ref, wake: Wake, truth: Truth, previo
         round_.decide("suppressed", rule, anchor, reason=f"once-mark: fired {_instant(truth.last_fired)}")
         return
     truth.epoch += 1
-    firing.start(round_, rule, anchor, _epoch(wake, truth), wake.event or wake.seen)
+    firing.start(round_, rule, anchor, _epoch(wake, truth), wake.seen)
 
 
 def _is_called(wake: Wake, previous: bool | None) -> bool:
     """Whether holding criteria call for a fire now, by the rule's ``repeat`` (D-20)."""
-    rule, event, seen = wake.rule, wake.event, wake.seen
+    rule, event = wake.rule, wake.event
     edge = previous is False or (previous is None and _enrols(rule))
     if isinstance(rule.repeat, dict):
-        woken = seen if rule.on_state else event
+        woken = wake.seen if rule.on_state else event
         return woken is not None and bool(woken.changed & rule.value_fields)
     if rule.repeat == "when_becomes_true":
         return edge if rule.on_state else event is not None and previous is not True
-    if rule.repeat == "every_time" and rule.on_state and previous is not None and seen is not None:
+    if rule.repeat == "every_time" and rule.on_state and previous is not None and wake.is_live:
         return True
     return event is not None or (rule.on_state and edge)
 
@@ -171,15 +184,13 @@ def _wake(round_: Round, rule: Rule, change: Change, woken: Woken) -> None:
     if is_own and "created" in change.kinds and _remembers(rule):
         _born(round_, rule, change)
     if is_own and rule.on_event and change.kinds and matches(rule, change):
-        event = event_of(change)
-        woken.setdefault((rule.order, change.ref), []).append(Wake(rule, event, event))
+        woken.setdefault((rule.order, change.ref), []).append(Wake(rule, event_of(change), change))
         return
     if not (rule.leaves_pending or _remembers(rule)) or not _reads(rule, change, is_own):
         return
-    seen = event_of(change, own=is_own) if change.kinds else None
     for anchor in _affected(round_, rule, change):
         if not woken.get((rule.order, anchor)):
-            woken[(rule.order, anchor)] = [Wake(rule, None, seen)]
+            woken[(rule.order, anchor)] = [Wake(rule, None, change)]
 
 
 def _reads(rule: Rule, change: Change, is_own: bool) -> bool:
@@ -187,7 +198,7 @@ def _reads(rule: Rule, change: Change, is_own: bool) -> bool:
     fields = rule.reads.get(change.node)
     if change.changed is None:
         return is_own or fields is not None
-    return fields is not None and bool(change.changed & fields)
+    return fields is not None and not fields.isdisjoint(change.changed)
 
 
 def _born(round_: Round, rule: Rule, change: Change) -> None:
@@ -216,7 +227,7 @@ def _wake_unknown(round_: Round, woken: Woken) -> None:
             for anchor in round_.view.join.members[rule.node]:
                 truth = truths.get(anchor)
                 if truth is None or truth.unknown or truth.value is None:
-                    woken.setdefault((rule.order, anchor), [Wake(rule, None, None)])
+                    woken.setdefault((rule.order, anchor), [Wake(rule, None)])
 
 
 def _retry_waiting(round_: Round, woken: Woken) -> None:
@@ -224,7 +235,7 @@ def _retry_waiting(round_: Round, woken: Woken) -> None:
     for one in waiting:
         rule = round_.book.rule(one.rule)
         if rule is not None:
-            woken.setdefault((rule.order, one.anchor), []).append(Wake(rule, one.event, one.event, waited=True))
+            woken.setdefault((rule.order, one.anchor), []).append(Wake(rule, one.event, waited=True))
 
 
 def _let_go(round_: Round, change: Change) -> None:

@@ -79,10 +79,14 @@ class Round:
     ) -> JourneyScope:
         """What a rule sees from an anchor."""
         marks = self.memory.marks.get(f"{rule.id}@{anchor}") if self.memory.marks else None
-        return JourneyScope(
+        scope = JourneyScope(
             self.view, rule.workflow, rule.node, anchor, self.now,
             event=event, marks=marks, overlay=overlay, outputs=outputs,
         )  # fmt: skip
+        own = self.view.join.shown.get(anchor)
+        if own is not None and not overlay:
+            scope[rule.alias] = own
+        return scope
 
     def verdict(self, rule: Rule, anchor: Ref, event: Event | None, overlay: Overlay | None = None) -> Verdict:
         """Whether the rule's criteria hold; unknown while its actions could not be planned either (D-04)."""

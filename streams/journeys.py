@@ -68,21 +68,18 @@ class Journeys:
 
     def step(self, key: str, message: Any, source: Source) -> list[Output]:
         """What one message brings about in its journey."""
-        match message:
-            case Loaded():
-                return self._loaded(message)
-            case Walk():
-                return self._walk(message)
-            case Tick():
-                return self._tick(message)
+        if isinstance(message, Loaded | Walk | Tick):
+            return self._of_partition(message)
         journey = self.states.get(key)
         if journey is None:
             tree = self._book.trees.get(tab_of(key))
             if tree is None or not isinstance(message, Fact):
                 return []
             journey = self.kind(tree, key)
-        journey.head.now = max(journey.head.now, message.at)
-        outputs = self._take(key, journey, message)
+        head = journey.head
+        if message.at > head.now:
+            head.now = message.at
+        outputs = self._fact(key, journey, message) if type(message) is Fact else self._take(key, journey, message)
         self._keep(key, journey)
         return outputs
 
@@ -126,8 +123,6 @@ class Journeys:
     # -- messages of one journey --------------------------------------------------------------
 
     def _take(self, key: Ref, journey: Journey, message: Any) -> list[Output]:
-        if isinstance(message, Fact):
-            return self._fact(key, journey, message)
         journey.head_changed = journey.rules_changed = True
         match message:
             case Answer():
@@ -233,6 +228,15 @@ class Journeys:
             journey.forget_floors(journey.head.now)
         return outputs
 
+    def _of_partition(self, message: Loaded | Walk | Tick) -> list[Output]:
+        match message:
+            case Loaded():
+                return self._loaded(message)
+            case Walk():
+                return self._walk(message)
+            case Tick():
+                return self._tick(message)
+
     # -- messages of the partition --------------------------------------------------------------
 
     def _loaded(self, message: Loaded) -> list[Output]:
@@ -289,10 +293,12 @@ class Journeys:
         return outputs
 
     def _keep(self, key: Ref, journey: Journey) -> None:
-        if journey.is_empty:
+        if not journey.seen and journey.is_empty:
             self.states.drop(key)
         else:
             self.states.put(key, journey)
+        if not journey.rules_changed and not journey.head_changed:
+            return  # nothing that could be due has changed
         due = journey.due
         if due is None:
             self._dues.pop(key, None)

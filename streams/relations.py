@@ -68,7 +68,7 @@ class Relations:
         if isinstance(message, Loaded):
             self._loaded(message)
             return self._lift_barriers(message.at)
-        self.note(key, message)
+        self._hear(key, message)
         state = self.states.get(key)
         if state is None:
             if isinstance(message, Unseek | Go):
@@ -82,6 +82,11 @@ class Relations:
         return outputs + self._lift_barriers(message.at)
 
     def note(self, key: str, message: Any) -> None:
+        """Hear of a message that its key has applied already: also the markers that waited for it were sent then."""
+        self._hear(key, message)
+        self._book.barriers = [one for one in self._book.barriers if not self._open.isdisjoint(one.waits_for)]
+
+    def _hear(self, key: str, message: Any) -> None:
         """Remember how new the changes are that were seen here of each home partition."""
         if isinstance(message, Fact):
             heard = self._book.heard.setdefault(key_parts(key)[0], {})

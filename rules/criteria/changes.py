@@ -86,7 +86,7 @@ def _presence_test(node: t.Change, context: Context) -> Test:
 def _(node: t.Moved, context: Context) -> Test:
     name, value = _field_of(node).name, value_of(node.left, context)
     amount: Read = value_of(node.amount, context) if node.amount is not None else lambda scope: None
-    moved = _movement(node, context.calendar)
+    moved, armed = _movement(node, context.calendar), armed_test(node, context)
 
     def test(scope: Scope) -> Verdict:
         if scope.before is None or name not in scope.changed:
@@ -94,14 +94,42 @@ def _(node: t.Moved, context: Context) -> Test:
         new, by = value(scope), amount(scope)
         if isinstance(new, Unknown) or isinstance(by, Unknown):
             return None
-        return moved(scope.before.get(name), new, by)
+        return moved(scope.before.get(name), new, by) and armed(scope)
 
     return test
 
 
+def armed_test(node: t.Moved, context: Context) -> Test:
+    """Whether a crossing counts (D-24): the field was back at its reset level since it was last beyond.
+
+    The trail alone decides. Where it tells of neither, the crossing counts, and so it does where no trail was kept.
+    """
+    if node.amount is None or node.reset is None:
+        return lambda scope: True
+    field, calendar, sign = _field_of(node), context.calendar, _sign(node)
+    threshold, reset = value_of(node.amount, context), value_of(node.reset, context)
+
+    def test(scope: Scope) -> Verdict:
+        limit, level = threshold(scope), reset(scope)
+        if isinstance(limit, Unknown) or isinstance(level, Unknown):
+            return None
+        for _, value in reversed((trail_of(scope, field) or ())[:-1]):  # the last entry is the present value
+            if _reached(value, level, -sign, False, calendar):
+                return True
+            if _reached(value, limit, sign, False, calendar):
+                return False
+        return True
+
+    return test
+
+
+def _sign(node: t.Moved) -> int:
+    return 1 if node.kind in ("increased", "crosses above") else -1
+
+
 def _movement(node: t.Moved, calendar: Calendar) -> Callable[[Value, Value, Value], bool]:
     """Whether a field moved from one value to another in the way that a node says."""
-    sign = 1 if node.kind in ("increased", "crosses above") else -1
+    sign = _sign(node)
     if node.kind.startswith("crosses"):
         return lambda old, new, limit: _beyond(new, limit, sign, calendar) and not _beyond(old, limit, sign, calendar)
     if isinstance(node.amount, t.Length):

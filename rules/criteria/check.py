@@ -1,10 +1,11 @@
 """What is refused before any record is seen: wrong kinds (D-115), values no picklist has (D-114), misuse."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from functools import singledispatch
 
 from rules.criteria import tree as t
-from rules.criteria.comparing import moment
+from rules.criteria.comparing import moment, order
 from rules.criteria.conditions import compile_pattern
 from rules.criteria.errors import CriteriaError
 from rules.criteria.functions import FUNCTIONS, Function, Kind
@@ -14,7 +15,7 @@ from rules.criteria.printing import quoted, text_of
 from rules.criteria.walking import children, is_condition, walk
 from rules.suggest import did_you_mean
 from schemas.metadata import Field
-from schemas.values import fold, is_empty
+from schemas.values import Amount, Value, fold, is_empty, to_number
 
 
 def check(tree: t.Tree, context: Context) -> None:
@@ -135,10 +136,36 @@ def _(node: t.Moved, context: Context) -> None:
         return
     if node.kind.startswith("crosses"):
         _check_pair(node.left, node.amount, context)
+        _check_reset(node, node.amount, context)
     elif isinstance(node.amount, t.Length):
         _refuse(node.left, ("number",), "is no date: a duration is added to dates", context)
     else:
         _refuse(node.left, ("date",), "is a date: say by how many days", context)
+
+
+def _check_reset(node: t.Moved, threshold: t.Operand, context: Context) -> None:
+    """Refuses a reset level that is not on the near side of the threshold, where both are written out (D-24)."""
+    if node.reset is None:
+        return
+    _check_pair(node.left, node.reset, context)
+    _check_pair(threshold, node.reset, context)
+    compared = order(_written(node.reset), _written(threshold), context.calendar)
+    above = node.kind == "crosses above"
+    if compared is not None and (compared >= 0 if above else compared <= 0):
+        side = "below" if above else "above"
+        raise CriteriaError(
+            f"`reset at {text_of(node.reset)}` is not {side} {text_of(threshold)}",
+            hint=f"The field has to come back before it can cross again: name a value {side} {text_of(threshold)}.",
+            span=node.reset.span,
+        )
+
+
+def _written(node: t.Operand) -> Value:
+    """The value that a text says outright, a negative number too; none for what is known only when it runs."""
+    if isinstance(node, t.Negative):
+        number = to_number(_written(node.operand))
+        return None if number is None else Amount(Decimal(number).copy_negate())
+    return node.value if isinstance(node, t.Constant) else None
 
 
 @_check.register(t.WasEver)

@@ -169,7 +169,9 @@ def _reads(tree: t.Tree) -> Iterator[FieldOf]:
 
 def _trails(tree: t.Tree) -> Iterator[FieldOf]:
     for node in walk(tree):
-        if isinstance(node, t.WasEver | t.WasFor) and isinstance(node.left, t.Field):
+        if isinstance(node, t.Moved) and node.reset is None:
+            continue
+        if isinstance(node, t.WasEver | t.WasFor | t.Moved) and isinstance(node.left, t.Field):
             yield node.left.alias, node.left.name
 
 

@@ -24,7 +24,9 @@ from schemas.values import Value, fold, is_empty
 
 @verdict_of.register(t.And)
 def _(node: t.And, context: Context) -> Test:
-    parts = tuple(verdict_of(part, context) for part in node.parts)
+    # What looks at one field goes first: a false part ends it, and the order of pure tests does not matter.
+    ordered = sorted(node.parts, key=lambda part: not isinstance(part, t.Compare | t.OneOf))
+    parts = tuple(verdict_of(part, context) for part in ordered)
 
     def test(scope: Scope) -> Verdict:
         verdict: Verdict = True

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rules.criteria import tree as t
+from rules.criteria.changes import armed_test
 from rules.criteria.closures import Seen, value_of, verdict_of
 from rules.criteria.names import Context
 from rules.criteria.printing import text_of
@@ -99,6 +100,9 @@ def _held(node: t.Node, context: Context, scope: Scope) -> tuple[tuple[str, Seen
     if isinstance(node, t.Change | t.Moved) and isinstance(node.left, t.Field):
         before = t.Before(node.left.alias, node.left.name)
         found[text_of(before)] = value_of(before, context)(scope)
+    if isinstance(node, t.Moved) and node.reset is not None:
+        armed = armed_test(node, context)(scope)
+        found["reset since the last crossing"] = UNKNOWN if armed is None else armed
     return tuple(found.items())
 
 

@@ -194,8 +194,9 @@ class Maker:
         return t.Moved(parts[0], parts[1].value, parts[2], more=True, span=_span(place))
 
     def crosses(self, place: Meta, parts: list[Any]) -> t.Moved:
-        kind: Any = f"crosses {parts[1]}"
-        return t.Moved(parts[0], kind, parts[2], span=_span(place))
+        left, side, amount, *reset = parts
+        kind: Any = f"crosses {side}"
+        return t.Moved(left, kind, amount, reset=reset[0] if reset else None, span=_span(place))
 
     def was_ever(self, place: Meta, parts: list[Any]) -> t.WasEver:
         return t.WasEver(*parts, span=_span(place))

@@ -57,6 +57,7 @@ KEYWORDS: Final = frozenset(
         "or",
         "owner",
         "reports",
+        "reset",
         "role",
         "starts",
         "team",
@@ -315,7 +316,8 @@ def _(node: t.Change) -> str:
 def _(node: t.Moved) -> str:
     by = "" if node.kind.startswith("crosses") else "by more than " if node.more else "by "
     amount = f" {by}{text_of(node.amount)}" if node.amount is not None else ""
-    return f"{text_of(node.left)} {node.kind}{amount}"
+    reset = f" reset at {text_of(node.reset)}" if node.reset is not None else ""
+    return f"{text_of(node.left)} {node.kind}{amount}{reset}"
 
 
 @text_of.register(t.WasEver)

@@ -280,12 +280,16 @@ class Change(Node):
 
 @dataclass(frozen=True)
 class Moved(Node):
-    """A number or date rose or fell, by at least (``more``: by more than) an amount, or across a value."""
+    """A number or date rose or fell, by at least (``more``: by more than) an amount, or across a value.
+
+    With ``reset``, a crossing counts again only after the field was back at that value (D-24).
+    """
 
     left: "Operand"
     kind: Literal["increased", "decreased", "crosses above", "crosses below"]
     amount: "Operand | None" = None
     more: bool = False
+    reset: "Operand | None" = None
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from rules.criteria import UNKNOWN, Mark, Verdict
+from rules.criteria import UNKNOWN, CriteriaError, Mark, Verdict
+from rules.criteria.parser import parse
+from rules.criteria.printing import text_of
 from schemas.values import DAY
-from tests.criteria.world import NOON, World, at, criteria, deal, edited, verdict
+from tests.criteria.world import NOON, STRICT, World, at, criteria, deal, edited, verdict
 
 CHANGES = [
     ("Stage changed", {"Stage": "a"}, {"Stage": "b"}, True),
@@ -104,6 +106,122 @@ def test_a_duration_wakes_itself_when_it_is_over() -> None:
     assert criteria('Stage has been "Won" for 2 days').wakes(world) == at("2026-03-12T03:00:00Z")
     assert criteria('Stage was "Won" for at least 3 days').wakes(world) == at("2026-03-13T03:00:00Z")
     assert criteria('Stage has been "Open" for 2 days').wakes(world) is None
+
+
+# --- crossings that are reset (D-24)
+
+BELOW = "Stock crosses below 10 reset at 20"
+ABOVE = "Score crosses above 80 reset at 60"
+
+
+def moved(field: str, *values: object, **fields: object) -> World:
+    """A deal whose field took these values one after the other, just after it took the last."""
+    old, new = {field: values[-2], **fields}, {field: values[-1], **fields}
+    return edited(old, {**new, f"~{field}": [[number, one] for number, one in enumerate(values)]}, changed=[field])
+
+
+CROSSINGS: list[tuple[str, tuple[object, ...], Verdict]] = [
+    (BELOW, (12, 9), True),
+    (BELOW, (9, 11, 9), False),
+    (BELOW, (12, 9, 19, 9), False),
+    (BELOW, (12, 9, 20, 9), True),
+    (BELOW, (12, 9, 25, 12, 11, 9), True),
+    (BELOW, (25, 12, 9, 11, 12, 9), False),
+    (BELOW, (12, 9, None, 9), False),
+    (BELOW, (12, None, 9), True),
+    (BELOW, (12, 10, 9), False),
+    (BELOW, (20, 19), False),
+    (BELOW, (9, 20), False),
+    (ABOVE, (70, 81), True),
+    (ABOVE, (81, 70, 81), False),
+    (ABOVE, (81, 61, 81), False),
+    (ABOVE, (81, 60, 70, 81), True),
+    (ABOVE, (81, 10, 81), True),
+    (ABOVE, (60, 80, 81), False),
+    (ABOVE, (60, 80), False),
+    ("Day crosses above Due reset at Due - 7 days", ("2026-03-20", "2026-03-09", "2026-03-11"), False),
+    ("Day crosses above Due reset at Due - 7 days", ("2026-03-20", "2026-03-03", "2026-03-11"), True),
+    ("Change crosses below -5 reset at -2.5", (-6, -3, -6), False),
+    ("Change crosses below -5 reset at -2.5", (-6, -2, -6), True),
+]
+
+
+@pytest.mark.parametrize(("text", "values", "expected"), CROSSINGS)
+def test_a_crossing_counts_again_after_the_field_was_back_at_its_reset_level(
+    text: str, values: tuple[object, ...], expected: Verdict
+) -> None:
+    field = text.split(maxsplit=1)[0]
+    world = moved(field, *values, Due="2026-03-10")
+    assert verdict(text, world) is expected
+    assert criteria(text).trails == {("deal", field)}
+
+
+def test_a_value_that_goes_to_and_fro_is_told_once_until_it_is_reset() -> None:
+    """The example of the page on conditions."""
+    values = (12, 9, 11, 8, 20, 7)
+    told = [
+        now for number, now in enumerate(values) if number and verdict(BELOW, moved("Stock", *values[: number + 1]))
+    ]
+    assert told == [9, 7]
+
+
+def test_without_a_trail_the_plain_crossing_decides() -> None:
+    assert verdict(BELOW, edited({"Stock": 12}, {"Stock": 9})) is True
+    assert verdict(BELOW, edited({"Stock": 9}, {"Stock": 8})) is False
+    assert criteria("Stock crosses below 10").trails == frozenset()
+
+
+def test_a_reset_level_that_is_not_known_yet_leaves_a_crossing_open() -> None:
+    text, world = "Stock crosses below 10 reset at account.Level", moved("Stock", 9, 12, 9)
+    unknown = {**world.records, "account": UNKNOWN}
+    assert verdict(text, replace(world, records=unknown)) is None
+    assert verdict(text, replace(moved("Stock", 9, 12), records=unknown)) is False
+    assert verdict(text, replace(world, records={**world.records, "account": {"Level": 12}})) is True
+
+
+WRONG_RESETS = [
+    ("Amount crosses above 80 reset at 90", "90", "`reset at 90` is not below 80", "a value below 80"),
+    ("Amount crosses above 80 reset at 80.0", "80.0", "is not below 80", "a value below 80"),
+    ("Amount crosses below 10 reset at 5", "5", "`reset at 5` is not above 10", "a value above 10"),
+    ("Amount crosses below -5 reset at -7", "-7", "`reset at -7` is not above -5", "a value above -5"),
+    (
+        'Close_Date crosses above "2026-03-01" reset at "2026-03-02"',
+        '"2026-03-02"', 'is not below "2026-03-01"', 'below "2026-03-01"',
+    ),
+    ('Amount crosses above 80 reset at "60"', '"60"', "is number, `\"60\"` is text", "without quotes"),
+    ("Close_Date crosses above today() reset at 3", "3", "is date, `3` is number", ""),
+    ("Amount crosses above 80 reset at 3 days", "3 days", "a duration is no value to compare with", ""),
+    ("Deal_Name crosses above 80 reset at 60", "Deal_Name", "is no number or date", ""),
+    ("Amount crosses above 80 reset 60", "reset", "was not expected", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "marked", "problem", "hint"), WRONG_RESETS)
+def test_a_reset_level_on_the_wrong_side_is_refused(text: str, marked: str, problem: str, hint: str) -> None:
+    with pytest.raises(CriteriaError) as caught:
+        criteria(text, STRICT)
+    assert problem in caught.value.problem
+    assert hint in caught.value.hint
+    assert text[caught.value.span.start : caught.value.span.end] == marked
+
+
+@pytest.mark.parametrize("text", [f"deal.{BELOW}", f"deal.{ABOVE}", "deal.`reset` crosses below 1 reset at deal.Level"])
+def test_a_crossing_with_a_reset_level_reads_back_as_it_is_written(text: str) -> None:
+    assert text_of(parse(text)) == text
+    assert parse(text_of(parse(text))) == parse(text)
+    assert criteria(text).text == text
+
+
+def test_a_field_may_be_called_reset() -> None:
+    assert verdict("reset crosses below 10 reset at reset_at", moved("reset", 9, 12, 9, reset_at=12)) is True
+    assert verdict("reset > 3", deal(reset=4)) is True
+
+
+def test_an_explanation_tells_whether_the_field_was_reset() -> None:
+    assert criteria(BELOW).explain(moved("Stock", 9, 12, 9)).lines() == [
+        "deal.Stock crosses below 10 reset at 20: false"
+        " (deal.Stock = 9, before.Stock = 12, reset since the last crossing = false)"
+    ]
 
 
 # --- time windows
