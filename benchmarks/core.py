@@ -3,6 +3,7 @@
 import gc
 import tempfile
 import time
+import tracemalloc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -45,8 +46,10 @@ class Fused:
     def __init__(self) -> None:
         book, place = workload.book(), Place()
         self.stages: dict[str, Stage] = {
-            "records": Records(book, place, {}), "relations": Relations(place, {}), "journeys": Journeys(book, place, {}),
-        }  # fmt: skip
+            "records": Records(book, place, {}),
+            "relations": Relations(place, {}),
+            "journeys": Journeys(book, place, {}),
+        }
         self.commands = self._number = 0
         for tab in workload.TABS:
             marker = Loaded(at=0, tab=tab, generation=0, upstream=("capture", 0))
@@ -172,8 +175,6 @@ def _opened(file: Path) -> None:
 
 def _memory() -> Iterator[Figure]:
     def run() -> float:
-        import tracemalloc
-
         fused, records = Fused(), 9_000
         tracemalloc.start()
         fused.take(workload.World(records * 4 // 9).created())

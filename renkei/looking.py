@@ -44,7 +44,8 @@ def looking(folder: Folder, book: Book, at: int | None = None) -> Iterator[Look]
                 task = progress.add_task("folding the log again", total=None)
                 flow = fold_until(
                     log, book, at, limits=limits, channels=channels, more_stages=more,
-                    history=folder.settings.history, tell=lambda done, total: progress.update(task, completed=done, total=total),
+                    history=folder.settings.history,
+                    tell=lambda done, total: progress.update(task, completed=done, total=total),
                 )  # fmt: skip
             yield Look(flow, log, False)
     finally:

@@ -143,12 +143,9 @@ class JourneyRules(msgspec.Struct, array_like=True):
     @property
     def is_stalled(self) -> bool:
         """Whether an event or a fire waits for something that any message may bring."""
-        if self.waiting:
-            return True
-        for fire in self.fires.values():
-            if fire.state in ("unready", "held"):
-                return True
-        return False
+        if not self.fires:
+            return bool(self.waiting)
+        return bool(self.waiting) or any(fire.state in ("unready", "held") for fire in self.fires.values())
 
     def forget_truth(self, rule: str, anchor: Ref) -> None:
         """Forget what was known of a rule on an anchor."""

@@ -60,7 +60,7 @@ def as_published(
     return Embedded(store, book, limits=limits, channels=channels, more_stages=more_stages), stale
 
 
-def fold_until(
+def fold_until(  # noqa: PLR0913 - all that a runtime is opened with
     store: Store,
     book: Book,
     at: int,

@@ -147,12 +147,10 @@ class Hostile:
         return list(unique.values())
 
     def decisions(self) -> list[Decision]:
-        """The decisions so far, each once per origin."""
-        found: dict[Origin, Entry] = {}
-        for entry in self._left:
-            if entry.topic == topics.DECISIONS:
-                found.setdefault(entry.origin, entry)
-        return [wire.read_entry(entry) for entry in found.values()]
+        """The decisions so far, each once: a reader of the topic drops repetitions as the stages do."""
+        position = Position()
+        told = [entry for entry in self._left if entry.topic == topics.DECISIONS]
+        return [wire.read_entry(entry) for entry in told if not self._repeated(position, entry)]
 
     # -- one step --------------------------------------------------------------
 

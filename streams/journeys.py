@@ -77,8 +77,7 @@ class Journeys:
                 return []
             journey = self.kind(tree, key)
         head = journey.head
-        if message.at > head.now:
-            head.now = message.at
+        head.now = max(head.now, message.at)
         outputs = self._fact(key, journey, message) if type(message) is Fact else self._take(key, journey, message)
         self._keep(key, journey)
         return outputs

@@ -116,7 +116,7 @@ def armed_test(node: t.Moved, context: Context) -> Test:
         for _, value in reversed((trail_of(scope, field) or ())[:-1]):  # the last entry is the present value
             if _reached(value, level, -sign, False, calendar):
                 return True
-            if _reached(value, limit, sign, False, calendar):
+            if _beyond(value, limit, sign, calendar):
                 return False
         return True
 

@@ -95,7 +95,7 @@ class World:
         tab = tab_of(record)
         links: Image = {name: self._id_in(far) for name, far in LINKS[tab].items()}
         if tab in MANIFOLD and self.random.random() < 0.2:
-            links = {name: [link, "0"] for name, link in links.items() if link != "0"}
+            links = {name: link if link == "0" else [link, "0"] for name, link in links.items()}
         if tab in MAILED:
             links["Email"] = self.random.choice(MAILS)
         return links

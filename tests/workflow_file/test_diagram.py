@@ -58,9 +58,7 @@ def test_the_svg_shows_tabs_relations_rules_and_connections() -> None:
     root = ElementTree.fromstring(svg(JOURNEY))
     shown = [text.text or "" for text in root.iter(f"{SVG}text")]
     assert shown[0] == "won-and-contracted"
-    assert {"deal", "zoho.Deals", "Zoho_Deal_Id__c", "start: create project, notify", "tell: notify"} <= set(
-        shown
-    )
+    assert {"deal", "zoho.Deals", "Zoho_Deal_Id__c", "start: create project, notify", "tell: notify"} <= set(shown)
     assert shown[-3:] == ["salesforce", "vtiger", "zoho"]
     kinds = [path.get("class") for path in root.iter(f"{SVG}path")]
     assert kinds.count("relation") == 2
@@ -105,9 +103,7 @@ def test_japanese_labels_are_cut_to_fit_and_kept_whole_as_titles() -> None:
 
 
 def test_an_edge_or_a_rule_of_an_unknown_tab_is_left_out() -> None:
-    diagram = Diagram(
-        "w", (DiagramTab("a"),), (DiagramEdge("a", "x"), DiagramEdge("y", "a")), (DiagramRule("r", "z"),)
-    )
+    diagram = Diagram("w", (DiagramTab("a"),), (DiagramEdge("a", "x"), DiagramEdge("y", "a")), (DiagramRule("r", "z"),))
     assert 'class="relation"' not in svg(diagram)
     assert "---|" not in mermaid(diagram)
 

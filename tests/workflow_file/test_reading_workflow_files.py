@@ -117,9 +117,7 @@ def test_a_word_means_what_yaml_1_2_says(text: str, value: Plain) -> None:
     assert type(read["field"]) is type(value)
 
 
-@pytest.mark.parametrize(
-    "word", ["007", "+819012345678", "0x1F", "0o17", "00.5", ".nan", "-.inf", "9" * 31, "1e400"]
-)
+@pytest.mark.parametrize("word", ["007", "+819012345678", "0x1F", "0o17", "00.5", ".nan", "-.inf", "9" * 31, "1e400"])
 def test_a_number_that_would_lose_something_is_refused_with_the_way_out(word: str) -> None:
     with pytest.raises(WorkflowError) as refused:
         read_yaml(f"code: {word}", "w.yaml")

@@ -98,9 +98,7 @@ def test_a_rule_that_wakes_at_any_edit_reads_every_field() -> None:
 
 
 def test_a_rule_on_creation_that_creates_the_same_tab_breeds() -> None:
-    breeder = RuleNode(
-        "w/a", DEAL, frozenset({(DEAL, CREATED)}), (Write(DEAL, CREATED, creates=True),), repeat="once"
-    )
+    breeder = RuleNode("w/a", DEAL, frozenset({(DEAL, CREATED)}), (Write(DEAL, CREATED, creates=True),), repeat="once")
     assert "w/a creates zoho:Deals -> w/a" in only(lint([breeder])).problem
 
 
@@ -157,8 +155,7 @@ def test_of_two_rules_that_write_one_field_the_later_wins() -> None:
     assert problem.severity == "warning"
     assert problem.line == 7
     assert problem.problem == (
-        "w/first and w/second both write zoho:Deals.Stage; "
-        "if both fire, w/second wins because it stands later"
+        "w/first and w/second both write zoho:Deals.Stage; if both fire, w/second wins because it stands later"
     )
 
 
@@ -188,9 +185,7 @@ def test_a_long_chain_without_a_loop_passes() -> None:
     assert not lint([rule(str(n), reads=f"f{n}", writes=f"f{n + 1}") for n in range(3000)])
 
 
-graphs = st.dictionaries(
-    st.sampled_from("abcdef"), st.sets(st.sampled_from("abcdef"), max_size=4), max_size=6
-)
+graphs = st.dictionaries(st.sampled_from("abcdef"), st.sets(st.sampled_from("abcdef"), max_size=4), max_size=6)
 
 
 def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
@@ -225,17 +220,13 @@ def test_the_way_shown_is_a_cycle(graph: dict[str, set[str]]) -> None:
         assert all(after in graph[node] for node, after in zip(way, (*way[1:], way[0]), strict=True))
 
 
-specs = st.lists(
-    st.tuples(st.sampled_from(["", "x", "y", "x y"]), st.sampled_from(["", "x", "y", "z"])), max_size=5
-)
+specs = st.lists(st.tuples(st.sampled_from(["", "x", "y", "x y"]), st.sampled_from(["", "x", "y", "z"])), max_size=5)
 
 
 @settings(max_examples=100, deadline=None)
 @given(specs)
 def test_rules_that_each_fire_once_never_loop_over_fields(fields: list[tuple[str, str]]) -> None:
-    rules = [
-        rule(str(n), reads=reads, writes=writes, repeat="once") for n, (reads, writes) in enumerate(fields)
-    ]
+    rules = [rule(str(n), reads=reads, writes=writes, repeat="once") for n, (reads, writes) in enumerate(fields)]
     assert not lint(rules).errors
 
 

@@ -189,9 +189,7 @@ def test_no_words_of_the_library_reach_the_author() -> None:
     with pytest.raises(WorkflowError) as refused:
         validate(File, read_yaml(text, "w.yaml"))
     told = refused.value.problems.render().lower()
-    assert not any(
-        word in told for word in ("pydantic", "input", "http", "dictionary", "_type", "validation")
-    )
+    assert not any(word in told for word in ("pydantic", "input", "http", "dictionary", "_type", "validation"))
 
 
 def test_what_a_validator_says_is_told_at_its_mapping() -> None:
@@ -204,13 +202,9 @@ def test_what_a_validator_says_is_told_at_its_mapping() -> None:
     assert (problem.line, problem.column, problem.where) == (5, 3, "tabs.demo")
 
 
-keys = st.sampled_from(
-    ["workflow", "rules", "deal", "name", "trigger", "becomes", "date", "actions", "create", "zz"]
-)
+keys = st.sampled_from(["workflow", "rules", "deal", "name", "trigger", "becomes", "date", "actions", "create", "zz"])
 leaves = st.sampled_from([None, True, 3, "x", "created", "once"])
-shapes = st.recursive(
-    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4)
-)
+shapes = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4))
 rules = st.dictionaries(st.sampled_from([*Rule.model_fields, "zz"]), shapes, max_size=6)
 
 

@@ -79,8 +79,6 @@ def test_forty_levels_are_no_bomb() -> None:
 
 
 def test_a_large_honest_file_is_read() -> None:
-    rule = (
-        "    - name: rule-{n}\n      trigger: created\n      actions: [{{update: deal, fields: {{A: 1}}}}]\n"
-    )
+    rule = "    - name: rule-{n}\n      trigger: created\n      actions: [{{update: deal, fields: {{A: 1}}}}]\n"
     text = "rules:\n  deal:\n" + "".join(rule.format(n=n) for n in range(500))
     assert read_yaml(text, "w.yaml").root.size > 5000
