@@ -16,7 +16,7 @@ from schemas.messages import Fact, Signal
 from schemas.values import Image, Ref, id_of, tab_of
 from streams import wire
 from streams.hostile import CommitModel, Hostile, Torment
-from streams.stage import PARTITION_KEY
+from streams.stage import PARTITION_KEY, States
 from streams.testing import START
 from tests.protocol.books import books
 from tests.protocol.storms import Parts, new_world, refold, storm, torment
@@ -208,3 +208,13 @@ def test_another_process_gives_equal_bytes() -> None:
         for seed in ("1", "2", "3")
     }  # fmt: skip
     assert len(found) == 1
+
+
+def test_key_that_vanishes_and_returns_between_two_commits_leaves_no_old_rows() -> None:
+    """Its old rows must go before its new ones are written, or what was forgotten would be back after a restart."""
+    states: States[str] = States({"key": {"old part": b"x"}}, lambda _key, rows: "".join(rows))
+    assert states.get("key") == "old part"
+    states.drop("key")
+    states.put("key", "new")
+    assert states.take_touched() == [("key", None), ("key", "new")]
+    assert states.take_touched() == []
