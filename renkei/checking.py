@@ -7,14 +7,13 @@ from connectors.registry import kind_of
 from renkei.folder import Folder
 from renkei.settings import FILE
 from renkei.stories import Story, read_stories
-from renkei.wiring import discover
+from renkei.wiring import NO_METADATA, discover
 from rules.advice import Surroundings, examine
 from rules.book import Book, Workflow
 from rules.errors import Place, Problem, Problems, WorkflowError
 from rules.publishing import Edition, compile_drafts
 from rules.tabs import tab_name
 
-NO_METADATA = frozenset({"file", "email", "webhook"})
 """Kinds of connections that are not asked what they hold."""
 
 

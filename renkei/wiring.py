@@ -15,13 +15,14 @@ from connectors.capture import CaptureFailed
 from connectors.file import JsonLines
 from connectors.ledger import Ledger
 from connectors.limits import Limiter
-from connectors.registry import connect
+from connectors.registry import connect, kind_of
 from connectors.worker import Worker
 from renkei.folder import Folder, with_metadata
 from renkei.history import HistoryPart
 from renkei.parts import CapturePart, Clock, FlowPart, LoggedCommands, Part, Watched, WorkerPart
 from renkei.settings import ConnectionPart
 from renkei.tables import csv_rows
+from rules.actions.writes import Task
 from rules.book import Book
 from rules.durations import Duration
 from rules.errors import Place, refuse
@@ -32,6 +33,7 @@ from streams.stage import Stage
 from streams.store import Store, StoreError
 
 FILE = "renkei.db"
+NO_METADATA = frozenset({"email", "webhook", "file"})
 NO_CAPTURE = frozenset({"email", "webhook"})
 
 
@@ -68,6 +70,21 @@ def discover(folder: Folder, tabs: Mapping[str, list[str]]) -> Folder:
             hint = "Check its url and credentials, or work with what is known: --offline"
             refuse(f"connection '{name}' could not be asked: {error}", hint, Place("renkei.yaml"))
     return with_metadata(folder, learned)
+
+
+def asked_of(folder: Folder, book: Book) -> dict[str, list[str]]:
+    """Per CRM the tabs whose metadata is wanted: those of the workflows, and the one for tasks where they open some."""
+    known = folder.settings.connections
+    asked = {
+        name: tabs for name, tabs in tabs_of(book).items() if name in known and known[name].kind not in NO_METADATA
+    }
+    for rule in book.all_rules():
+        for action in (step.action for step in rule.steps.values()):
+            name = rule.workflow.tabs[action.on].partition(":")[0] if isinstance(action, Task) else ""
+            task_tab = kind_of(known[name].kind).task_tab if name in asked else ""
+            if task_tab and task_tab not in asked[name]:
+                asked[name].append(task_tab)
+    return asked
 
 
 def tabs_of(book: Book) -> dict[str, list[str]]:

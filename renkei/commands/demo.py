@@ -19,7 +19,7 @@ from renkei.practice import Player, Story, on_the_range, read_story
 from renkei.printing import print_journey, print_sandbox
 from renkei.runner import settle
 from renkei.timeline import JourneyReport, journeys
-from renkei.wiring import discover, locked, parts, tabs_of
+from renkei.wiring import asked_of, discover, locked, parts
 from sandbox.clock import Clock
 from sandbox.server import Sandbox
 from schemas.codec import to_json
@@ -74,7 +74,7 @@ def _run_all(sandbox: Sandbox, state: Path, console: Console) -> Iterator[Shown]
 def _run(folder: Folder, story: Story, sandbox: Sandbox, progress: Progress, task: Any) -> Shown:
     """Play one story, everything brought to rest after each step."""
     effects = len(_keys(sandbox))
-    folder = discover(folder, {name: tabs for name, tabs in tabs_of(folder.compile().book).items() if name != "mail"})
+    folder = discover(folder, asked_of(folder, folder.compile().book))
     edition = folder.compile()
     edition.problems.refuse()
     opened: list[Part] = []

@@ -14,7 +14,7 @@ from renkei.history import HistoryPart
 from renkei.options import FolderArgument, JsonOption, StateOption, command_of, opened_folder, say_json, told
 from renkei.parts import CapturePart, FlowPart, Part, WorkerPart
 from renkei.runner import Runner, settle, wall_clock
-from renkei.wiring import discover, locked, parts, tabs_of
+from renkei.wiring import asked_of, discover, locked, parts
 from rules.book import Book
 from schemas.topics import PARKED
 
@@ -30,7 +30,7 @@ def run(
     with told(as_json):
         project = opened_folder(folder, state)
         if not offline:
-            asked = {name: tabs for name, tabs in tabs_of(project.compile().book).items() if _is_crm(project, name)}
+            asked = asked_of(project, project.compile().book)
             project = discover(project, asked) if asked else project
         edition = project.compile()
         edition.problems.refuse()
@@ -103,8 +103,3 @@ def _tell(counts: dict[str, int], folder: Path, as_json: bool) -> None:
         return
     typer.echo(", ".join(f"{name}: {value:,}" for name, value in counts.items()))
     typer.echo(f"Next: {command_of('status', folder)}")
-
-
-def _is_crm(folder: Folder, name: str) -> bool:
-    part = folder.settings.connections.get(name)
-    return part is not None and part.kind not in ("file", "email", "webhook")

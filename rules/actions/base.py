@@ -250,9 +250,9 @@ class Action(BaseModel):
 
     def marked(self, mark: str) -> Iterator[tuple[str, Any]]:
         """The declared keys with this mark, by name, those not given left out."""
-        for key, info in type(self).model_fields.items():
+        for key, declared in type(self).model_fields.items():
             value = getattr(self, key)
-            if value is not None and (mark in info.metadata or _inner_mark(info.annotation, mark)):
+            if value is not None and (mark in declared.metadata or _inner_mark(declared.annotation, mark)):
                 yield key, value
 
 

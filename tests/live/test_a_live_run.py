@@ -1,0 +1,138 @@
+"""``renkei run`` as a process of its own: it acts in the practice CRMs, survives ``kill -9``, and stops when asked."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.server import Sandbox
+from schemas.values import Value
+
+PATIENCE = 60.0
+WORKFLOW = """
+workflow: demos
+main_tab: deal
+tabs:
+  deal: {module: zoho.Deals}
+  demo: {module: zoho.Demos, related_to: deal, by: Deal}
+teams: {presales: Presales}
+rules:
+  deal:
+    - name: ask-for-demo
+      trigger: {becomes: Lead_Status is "Qualified"}
+      actions:
+        - create: demo
+          fields: {Name: "Demo of {{ deal.Deal_Name }}", Status: Requested}
+        - notify: team presales
+          subject: "Demo wanted: {{ deal.Deal_Name }}"
+          text: Please call.
+"""
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sandbox: Sandbox) -> Path:
+    user = sandbox.seed.zoho.integration_user
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "demos.yaml").write_text(WORKFLOW, encoding="utf-8")
+    (tmp_path / "renkei.yaml").write_text(
+        "project: live\nconnections:\n"
+        f"  zoho: {{kind: zoho, url: '{sandbox.zoho.url}', allow_private: true, key_field: Renkei_Key,"
+        f" user: '{user}', poll: 1 second}}\n"
+        f"  mail: {{kind: email, url: 'smtp://{sandbox.mail.host}:{sandbox.mail.port}', allow_private: true,"
+        " sender: renkei@example.com}\n",
+        encoding="utf-8",
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def start(folder: Path, sandbox: Sandbox) -> Iterator[Callable[[], "subprocess.Popen[str]"]]:
+    """Starts the process; whatever still lives at the end is killed."""
+    secrets = {f"RENKEI_ZOHO_{name.upper()}": value for name, value in sandbox.zoho.credentials.items()}
+    started: list[subprocess.Popen[str]] = []
+
+    def run() -> "subprocess.Popen[str]":
+        words = [sys.executable, "-c", "from renkei.cli import main; main()", "run", str(folder)]
+        process = subprocess.Popen(
+            words, env={**os.environ, **secrets}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait for a condition; a minute is longer than any of them takes."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, f"not seen within {PATIENCE:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+def demos(sandbox: Sandbox, deal: str) -> list[Value]:
+    return [demo["Name"] for demo in sandbox.zoho.records("Demos") if demo["Deal"] == deal]
+
+
+def mails(sandbox: Sandbox) -> list[str]:
+    return [mail.subject for mail in sandbox.mail.messages()]
+
+
+def test_what_a_person_edits_leads_to_a_record_and_a_mail_and_it_stops_when_asked(
+    sandbox: Sandbox, start: Callable[[], "subprocess.Popen[str]"]
+) -> None:
+    before = sandbox.zoho.insert("Deals", {"Deal_Name": "Old", "Stage": "Negotiation", "Lead_Status": "Qualified"})
+    process = start()
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("live: 1 rules are live.")
+    deal = sandbox.zoho.insert("Deals", {"Deal_Name": "北海道 新規", "Stage": "Negotiation", "Lead_Status": "New"})
+    until(lambda: any("/Deals" in call.target for call in sandbox.zoho.faults.calls()), "the first poll")
+    sandbox.zoho.update("Deals", deal, {"Lead_Status": "Qualified"})
+    until(lambda: bool(mails(sandbox)), "the mail to presales")
+    assert demos(sandbox, deal) == ["Demo of 北海道 新規"]
+    assert mails(sandbox) == ["Demo wanted: 北海道 新規"]
+    assert demos(sandbox, before) == [], "what was true before the first load fires nothing (D-82)"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
+
+
+def test_kill_9_at_any_moment_loses_nothing_and_does_nothing_twice(
+    sandbox: Sandbox, start: Callable[[], "subprocess.Popen[str]"]
+) -> None:
+    """G3, fault matrix rows 1-7: killed while commands are on their way, again and again."""
+    process = start()
+    assert process.stdout is not None
+    process.stdout.readline()
+    deals: list[str] = []
+    for number in range(5):
+        until(lambda: any("/Deals" in call.target for call in sandbox.zoho.faults.calls()), "a poll")
+        deals.append(sandbox.zoho.insert("Deals", {"Deal_Name": f"D{number}", "Stage": "Negotiation"}))
+        sandbox.zoho.update("Deals", deals[-1], {"Lead_Status": "Qualified"})
+        effects, newest = len(sandbox.zoho.ledger()), deals[-1]
+        until(
+            lambda seen=effects, deal=newest: len(sandbox.zoho.ledger()) > seen or bool(demos(sandbox, deal)),  # type: ignore[misc]
+            "an effect of the newest deal",
+        )
+        process.kill()
+        process.wait()
+        sandbox.zoho.faults.forget_calls()
+        process = start()
+        assert process.stdout is not None
+        process.stdout.readline()
+    until(lambda: all(demos(sandbox, deal) for deal in deals), "a demo for every deal")
+    until(lambda: len(set(mails(sandbox))) == len(deals), "a mail for every deal")
+    assert [demos(sandbox, deal) for deal in deals] == [[f"Demo of D{number}"] for number in range(5)]
