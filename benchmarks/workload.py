@@ -37,7 +37,11 @@ def book() -> Book:
 
 
 class World:
-    """Records that change: first created, then edited so that about one event in ten fires."""
+    """Records that change: found by a first load, then edited so that one event in ten fires, however many there are.
+
+    Half of the deals are won and three contracts in five are active from the start and stay so on the whole, so that
+    the share that fires does not hang on how often each record is edited.
+    """
 
     def __init__(self, deals: int, seed: int = 1) -> None:
         self._random = random.Random(seed)
@@ -45,7 +49,7 @@ class World:
         self._images: dict[tuple[str, str], Image] = {}
         self._position = 0
 
-    def created(self) -> Iterator[ChangeEvent]:
+    def found(self) -> Iterator[ChangeEvent]:
         """Every record: accounts, deals, and a contract for each deal."""
         for number in range(self._accounts):
             yield self._event(ACCOUNTS, f"A{number}", "create", {
@@ -53,11 +57,12 @@ class World:
             })  # fmt: skip
         for number in range(self._deals):
             yield self._event(DEALS, f"D{number}", "create", {
-                "Deal_Name": f"Deal {number}", "Stage": "Open", "Amount": 5000, "Owner": "u1", "Probability": 10,
+                "Deal_Name": f"Deal {number}", "Stage": self._either(0.5, "Closed Won", "Open"), "Amount": 5000,
+                "Owner": "u1", "Probability": 10,
                 "Account_Name": f"A{number % self._accounts}", "Next_Step": "",
             })  # fmt: skip
             yield self._event(CONTRACTS, f"K{number}", "create", {
-                "Deal__c": f"D{number}", "Status": "Draft", "StartDate": "2026-01-01",
+                "Deal__c": f"D{number}", "Status": self._either(0.6, "Activated", "Draft"), "StartDate": "2026-01-01",
             })  # fmt: skip
 
     def edited(self, count: int) -> Iterator[ChangeEvent]:
@@ -81,9 +86,12 @@ class World:
         return self._change(DEALS, name, {"Amount": self._random.randrange(1000, 9000)})
 
     def _edit_contract(self, name: str) -> ChangeEvent:
-        activated = self._images[(CONTRACTS, name)]["Status"] != "Activated" or self._random.random() < 0.6
         day = f"2026-01-{self._random.randrange(1, 28):02d}"
-        return self._change(CONTRACTS, name, {"Status": "Activated" if activated else "Draft", "StartDate": day})
+        status = self._either(0.6, "Activated", "Draft")
+        return self._change(CONTRACTS, name, {"Status": status, "StartDate": day})
+
+    def _either(self, share: float, one: str, other: str) -> str:
+        return one if self._random.random() < share else other
 
     def _change(self, tab: str, name: str, fields: Image) -> ChangeEvent:
         return self._event(tab, name, "update", {**self._images[(tab, name)], **fields})
@@ -93,5 +101,5 @@ class World:
         self._images[(tab, name)] = image
         return ChangeEvent(
             tab=tab, record_id=name, op=operation, after={**image, "id": name}, committed_at=self._position,
-            seen_at=self._position, source_position=self._position,
+            seen_at=self._position, source_position=self._position, load=operation == "create",
         )  # fmt: skip

@@ -27,6 +27,8 @@ from streams.store import Entry, NewEntry, Store, StoreError
 
 POSITION = "position.flow"
 FINGERPRINT = "fingerprint"
+BATCH = 10_000
+"""Inputs per commit where so many wait: a backlog goes faster, and what is live is committed as it comes."""
 MOST_STEPS = 1_000_000  # of one input before it comes to rest: a bound against a bug, not a limit
 
 
@@ -80,7 +82,7 @@ class Embedded:
 
     # -- the flow --------------------------------------------------------------
 
-    def turn(self, limit: int = 1000) -> Progress:
+    def turn(self, limit: int = BATCH) -> Progress:
         """Take the next inputs through the stages and commit; nothing if there are none.
 
         Raises:
