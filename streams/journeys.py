@@ -5,6 +5,7 @@ and decisions (stage protocol, section 5). Rules see one message after another (
 """
 
 import heapq
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -64,6 +65,8 @@ class Journeys:
         self._dues: dict[Ref, int] = dict(dues or {})
         self._heap: list[tuple[int, Ref]] = [(due, key) for key, due in self._dues.items()]
         heapq.heapify(self._heap)
+        self._walks: dict[str, list[Ref]] = {}
+        """Per tab the names that a walk under way goes through."""
         self.states: States[Journey] = States(stored, self._read)
 
     def step(self, key: str, message: Any, source: Source) -> list[Output]:
@@ -251,9 +254,14 @@ class Journeys:
 
     def _walk(self, walk: Walk) -> list[Output]:
         """Look again at a page of journeys: what was unknown for want of the tab may be known now."""
-        keys = [key for key in self.states.names() if key > walk.after]
+        if not walk.after or walk.tab not in self._walks:
+            # Those that come later know the tab already, so that one look at all names does for the whole walk.
+            self._walks[walk.tab] = self.states.names()
+        names = self._walks[walk.tab]
+        start = bisect_right(names, walk.after)
+        page = names[start : start + PAGE]
         outputs: list[Output] = []
-        for key in keys[:PAGE]:
+        for key in page:
             journey = self.states.get(key)
             if journey is not None and self._has_tab(journey.tree, walk.tab):
                 journey.head.now = max(journey.head.now, walk.at)
@@ -262,9 +270,11 @@ class Journeys:
                 evaluation.evaluate_changes(round_, [], completed=True)
                 outputs += _decided(round_)
                 self._keep(key, journey)
-        if len(keys) > PAGE:
-            following = Walk(at=walk.at, tab=walk.tab, after=keys[PAGE - 1])
+        if start + PAGE < len(names):
+            following = Walk(at=walk.at, tab=walk.tab, after=page[-1])
             outputs.append(Output(topics.JOURNEYS, "", following, self._place.number))
+        else:
+            del self._walks[walk.tab]
         return outputs
 
     def _tick(self, tick: Tick) -> list[Output]:
