@@ -57,11 +57,12 @@ class Fused:
         self._number = 0
 
     def load(self, world: workload.World) -> None:
-        """Take all records of a first load, then the markers that end it."""
-        self.take(world.found())
+        """Know all tabs, take all records, and answer what follows from them."""
         for tab in workload.TABS:
             marker = Loaded(at=0, tab=tab, generation=0, upstream=("capture", 0))
             self.feed(Output(f"changes.{tab}", "", marker))
+        self.take(world.found())
+        self.answer()
 
     def feed(self, first: Output) -> None:
         """Run one message to rest."""
