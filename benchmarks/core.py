@@ -6,7 +6,7 @@ import time
 import tracemalloc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -91,17 +91,17 @@ class Fused:
             self.feed(Output("changes.", event.record_id, event))
 
 
-def _without_collector(work: Callable[[], None]) -> float:
-    """Seconds of one core for the work, the collector kept out as the runtimes keep it out of their batches."""
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the collector out, as the runtimes keep it out of their batches."""
     gc.collect()
     gc.freeze()
     gc.disable()
-    started = time.process_time()
-    work()
-    seconds = time.process_time() - started
-    gc.enable()
-    gc.unfreeze()
-    return seconds
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def _stages() -> Iterator[Figure]:
@@ -229,10 +229,13 @@ def _seconds_per_event(records: int) -> float:
 def _seconds_per_edit(fused: Fused, world: workload.World) -> float:
     """Only the edits are timed; in between connectors report what they have applied."""
     seconds, fired = 0.0, 0
-    for _ in range(EDITS // CHUNK):
-        events = list(world.edited(CHUNK))
-        seconds += _without_collector(partial(fused.take, events))
-        fired += fused.answer()
+    with _without_collector():
+        for _ in range(EDITS // CHUNK):
+            events = list(world.edited(CHUNK))
+            started = time.process_time()
+            fused.take(events)
+            seconds += time.process_time() - started
+            fired += fused.answer()
     assert 0.09 < fired / EDITS < 0.12, f"{fired / EDITS:.3f} of the events fire instead of one in ten"
     return seconds / EDITS
 
