@@ -5,11 +5,8 @@ from collections.abc import Callable
 
 import typer
 
-from connectors.credentials import CredentialError
-from connectors.registry import UnknownConnector
 from renkei.commands import check, demo, diagram, explain, init, parked, run, schema, signal, status, test
-from rules.errors import WorkflowError
-from streams.store import StoreError
+from renkei.options import EXPECTED
 
 app = typer.Typer(
     name="renkei",
@@ -25,14 +22,12 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 for _command in _COMMANDS:
     app.command()(_command)
 
-_EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector)
-
 
 def main() -> None:
     """Run the command line; what a person can mend is told in words, without a traceback."""
     try:
         app()
-    except _EXPECTED as error:
+    except EXPECTED as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
     except BrokenPipeError:

@@ -21,7 +21,7 @@ StateOption = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="Where the state is; .renkei in the project unless named.")
 ]
 
-EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, OSError)
+EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector)
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def told(as_json: bool = False) -> Iterator[None]:
     """What a person can mend ends the command with words and exit code 1, without a traceback."""
     try:
         yield
-    except EXPECTED as error:
+    except (*EXPECTED, OSError) as error:
         problems = error.problems.to_json() if isinstance(error, WorkflowError) else []
         if as_json:
             say_json({"ok": False, "error": _words(error), "problems": problems})
