@@ -4,7 +4,6 @@ import gc
 import tempfile
 import time
 import tracemalloc
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,14 +20,12 @@ from rules.criteria.scope import Scope
 from schemas.codec import to_json
 from schemas.commands import Applied, Command
 from schemas.events import ChangeEvent
-from schemas.messages import Loaded, OutcomeOf
-from schemas.topics import JOURNEYS
+from schemas.messages import OutcomeOf
+from schemas.topics import JOURNEYS, changes
 from streams import wire
 from streams.embedded import BATCH, Embedded
-from streams.journeys import Journeys
-from streams.records import Records
-from streams.relations import Relations
-from streams.stage import Output, Place, Source, Stage
+from streams.flow import Flow, loaded
+from streams.stage import Place, Source
 from streams.store import Store
 
 EDITS = 40_000
@@ -44,37 +41,25 @@ def figures(names: frozenset[str]) -> Iterator[Figure]:
 
 
 class Fused:
-    """The three stages in process, fused as the embedded runtime does, with nothing around them."""
+    """The fused flow with nothing around it."""
 
     def __init__(self) -> None:
-        book, place = workload.book(), Place()
-        self.stages: dict[str, Stage] = {
-            "records": Records(book, place, {}),
-            "relations": Relations(place, {}),
-            "journeys": Journeys(book, place, {}),
-        }
+        self.flow = Flow(workload.book(), Place())
         self.commands: list[Command] = []
         self._number = 0
 
     def load(self, world: workload.World) -> None:
         """Know all tabs, take all records, and answer what follows from them."""
         for tab in workload.TABS:
-            marker = Loaded(at=0, tab=tab, generation=0, upstream=("capture", 0))
-            self.feed(Output(f"changes.{tab}", "", marker))
+            self.feed(changes(tab), wire.MARKER, loaded(tab, 0), 0)
         self.take(world.found())
         self.answer()
 
-    def feed(self, first: Output) -> None:
+    def feed(self, topic: str, key: str, message: Any, at: int) -> None:
         """Run one message to rest."""
         self._number += 1
-        source = Source(0, self._number)
-        queue = deque([first])
-        while queue:
-            output = queue.popleft()
-            stage = self.stages.get(wire.stage_of(output.topic))
-            if stage is not None:
-                queue.extend(stage.step(output.key, output.message, source))
-            elif output.topic.startswith("commands."):
+        for output in self.flow.feed(topic, key, message, at, Source(0, self._number)):
+            if output.topic.startswith("commands."):
                 self.commands.append(output.message)
 
     def answer(self) -> int:
@@ -82,13 +67,13 @@ class Fused:
         commands, self.commands = self.commands, []
         for command in commands:
             applied = Applied(command_id=command.id, record_id=command.record_id)
-            self.feed(Output(JOURNEYS, command.journey, OutcomeOf(at=0, fire=command.fire, outcome=applied)))
+            self.feed(JOURNEYS, command.journey, OutcomeOf(at=0, fire=command.fire, outcome=applied), 0)
         return len(commands)
 
     def take(self, events: Iterable[ChangeEvent]) -> None:
         """Run change events to rest, one after another."""
         for event in events:
-            self.feed(Output("changes.", event.record_id, event))
+            self.feed("changes.", event.record_id, event, event.seen_at)
 
 
 @contextmanager

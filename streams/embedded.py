@@ -5,10 +5,8 @@ between the stages are never written (stage protocol, section 9).
 """
 
 import gc
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from rules.book import Book
@@ -16,23 +14,17 @@ from rules.rounds import Limits
 from schemas import topics
 from schemas.codec import CodecError, pack, to_json
 from schemas.events import ChangeEvent
-from schemas.messages import Loaded, Tick
+from schemas.messages import Tick
 from streams import wire
-from streams.journeys import Journeys
+from streams.flow import Flow, loaded, without_joins
 from streams.journeystate import HEAD, SEEN
-from streams.records import Records
-from streams.relations import Relations
-from streams.stage import Output, Place, Source, Stage
+from streams.stage import Place, Source, Stage
 from streams.store import Entry, NewEntry, Store, StoreError
 
 POSITION = "position.flow"
 FINGERPRINT = "fingerprint"
 BATCH = 10_000
 """Inputs per commit where so many wait: a backlog goes faster, and what is live is committed as it comes."""
-MOST_STEPS = 1_000_000  # of one input before it comes to rest: a bound against a bug, not a limit
-
-
-NO_SOURCE = Source()
 
 
 class Progress(NamedTuple):
@@ -113,11 +105,11 @@ class Embedded:
     @property
     def next_due(self) -> int | None:
         """When the next timer is due (milliseconds)."""
-        return self.journeys.next_due
+        return self._flow.next_due
 
     def tick(self, now: int) -> bool:
         """Put a Tick into the log if a timer is due; true if it did."""
-        due = self.journeys.next_due
+        due = self.next_due
         if due is None or due > now:
             return False
         with self.store.transaction():
@@ -128,21 +120,13 @@ class Embedded:
 
     def _open(self, *, joins: bool = True) -> None:
         """Open the stages on what is committed; without joins, journeys keep only what their rules remember."""
-        place, store = Place(), self.store
-        self.position = int(store.note(POSITION) or 0)
-        self.records = Records(self.book, place, store.stored("records").rows)
-        self.relations = Relations(place, store.stored("relations").rows if joins else {})
-        journeys = store.stored("journeys")
-        rows = journeys.rows if joins else _without_joins(journeys.rows)
-        self.journeys = Journeys(self.book, place, rows, journeys.dues, limits=self._limits, channels=self._channels)
-        self._stages: dict[str, Stage] = {
-            "records": self.records, "relations": self.relations, "journeys": self.journeys,
-        }  # fmt: skip
-        self._extra = [make() for make in self._more_stages]
-        for stage in self._extra:
-            restore = getattr(stage, "restore", None)
-            if restore is not None:
-                restore(store.stored(stage.name).rows)
+        self.position = int(self.store.note(POSITION) or 0)
+        stored = self.store.stored()
+        self._flow = Flow(
+            self.book, Place(), stored.rows if joins else without_joins(stored.rows), stored.dues.get("journeys"),
+            limits=self._limits, channels=self._channels, more_stages=self._more_stages, history=self._history,
+        )  # fmt: skip
+        self.records, self.journeys = self._flow.records, self._flow.journeys
 
     def _batch(self, entries: Sequence[Entry]) -> Progress:
         outputs: list[NewEntry] = []
@@ -154,9 +138,8 @@ class Embedded:
                 outputs.append(_parked(entry, str(error)))
                 parked += 1
                 continue
-            if not isinstance(message, Tick):
-                outputs += self._ticks_before(entry.at)
-            outputs += self._to_rest(entry, message)
+            leaving = self._flow.feed(entry.topic, entry.key, message, entry.at, Source(0, entry.seq))
+            outputs += [wire.to_entry(output, entry.at) for output in leaving]
         self._commit(outputs, entries[-1].seq)
         return Progress(len(entries), parked)
 
@@ -175,38 +158,6 @@ class Embedded:
                 parked += 1
         return Progress(len(entries), parked)
 
-    def _ticks_before(self, at: int) -> list[NewEntry]:
-        """Timers that were due before this input's time run first: in a history each at its own time, as it was then;
-        live, at the time that it has become, so that what an outage made late is seen to be late (D-54).
-        """
-        outputs: list[NewEntry] = []
-        while (due := self.journeys.next_due) is not None and due < at:
-            now = due if self._history else at
-            outputs += self._spread(due, now, [Output(topics.JOURNEYS, wire.MARKER, Tick(at=now))])
-        return outputs
-
-    def _to_rest(self, entry: Entry, message: Any) -> list[NewEntry]:
-        first = Output(entry.topic, entry.key, message)
-        return self._spread(message, entry.at, [first], Source(0, entry.seq))
-
-    def _spread(self, message: Any, at: int, first: Iterable[Output], source: Source = NO_SOURCE) -> list[NewEntry]:
-        """Run messages through the stages until nothing is left; what leaves the flow is returned."""
-        leaving: list[NewEntry] = []
-        queue = deque(first)
-        for _ in range(MOST_STEPS):
-            if not queue:
-                return leaving
-            output = queue.popleft()
-            stage = self._stages.get(wire.stage_of(output.topic))
-            if stage is not None:
-                queue.extend(stage.step(output.key, output.message, source))
-            else:
-                leaving.append(wire.to_entry(output, at))
-            for extra in self._extra:
-                if any(fnmatchcase(output.topic, pattern) for pattern in extra.reads):
-                    queue.extend(extra.step(output.key, output.message, source))
-        raise RuntimeError(f"{type(message).__name__} does not come to rest")
-
     def _commit(self, outputs: list[NewEntry], position: int) -> None:
         with self.store.transaction():
             self._write(outputs, position)
@@ -214,8 +165,7 @@ class Embedded:
 
     def _write(self, outputs: list[NewEntry], position: int) -> None:
         self.store.append(outputs)
-        for stage in (*self._stages.values(), *self._extra):
-            self.store.write(stage.name, list(stage.changed()))
+        self.store.write(self._flow.changed())
         self.store.set_note(POSITION, str(position).encode())
 
     def _publish(self, tell: Callable[[int, int], None]) -> None:
@@ -226,29 +176,15 @@ class Embedded:
         """
         at = self.store.last_at()
         self._open(joins=False)
-        known = self.journeys.forget_tabs()
-        outputs: list[NewEntry] = []
-        refs = self.records.states.names()
-        for number, ref in enumerate(refs):
-            outputs += self._spread(ref, at, self.records.reload(ref, at))
-            if number % 1000 == 0:
-                tell(number, len(refs))
-        for tab in known:
-            outputs += self._spread(tab, at, [Output(topics.changes(tab), wire.MARKER, _loaded(tab, at))])
+        outputs = [wire.to_entry(output, at) for output in self._flow.rejoin(at, tell)]
         with self.store.transaction():
             self.store.drop("relations")
             self.store.drop("journeys", SEEN)
             self.store.drop("journeys", HEAD)
             self._write(outputs, self.position)
             self.store.set_note(FINGERPRINT, self.book.fingerprint.encode())
-        tell(len(refs), len(refs))
-
-
-def _without_joins(rows: dict[str, dict[str, bytes]]) -> dict[str, dict[str, bytes]]:
-    return {
-        key: {part: content for part, content in parts.items() if part != HEAD and not part.startswith(SEEN)}
-        for key, parts in rows.items()
-    }
+        count = len(self.records.states)
+        tell(count, count)
 
 
 @contextmanager
@@ -263,12 +199,8 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-def _loaded(tab: str, at: int) -> Loaded:
-    return Loaded(at=at, tab=tab, generation=0, upstream=("capture", 0))
-
-
 def _marker(tab: str, at: int) -> NewEntry:
-    return NewEntry(topics.changes(tab), wire.MARKER, at, pack(_loaded(tab, at)))
+    return NewEntry(topics.changes(tab), wire.MARKER, at, pack(loaded(tab, at)))
 
 
 def _parked(entry: Entry, why: str) -> NewEntry:

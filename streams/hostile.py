@@ -23,7 +23,7 @@ from streams import wire
 from streams.journeys import Journeys
 from streams.records import Records
 from streams.relations import PAGE, Relations
-from streams.stage import ALL_PARTS, PARTITION_KEY, Changed, Noting, Output, Place, Source
+from streams.stage import PARTITION_KEY, Changed, Noting, Output, Place, Source
 from streams.store import Entry, Origin
 
 CommitModel = Literal["transaction", "ordered"]
@@ -337,10 +337,6 @@ class Hostile:
 
 def _write(host: Host, changed: Iterable[Changed]) -> None:
     for row in changed:
-        if row.part == ALL_PARTS:
-            host.rows.pop(row.key, None)
-            host.dues = {place: due for place, due in host.dues.items() if place[0] != row.key}
-            continue
         if row.content is not None:
             host.rows.setdefault(row.key, {})[row.part] = row.content
         elif row.key in host.rows:

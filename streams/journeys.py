@@ -23,7 +23,7 @@ from schemas.messages import Answer, Fact, Loaded, OutcomeOf, Resume, Seek, Sign
 from schemas.values import Ref, tab_of
 from streams.differences import changes_of, edit
 from streams.journeystate import Amended, Journey
-from streams.stage import ALL_PARTS, PARTITION_KEY, Changed, Output, Place, Rows, Source, States
+from streams.stage import PARTITION_KEY, Changed, Output, Place, Rows, Source, States
 
 PAGE = 500
 _NO_KEYS: frozenset[str] = frozenset()
@@ -87,11 +87,9 @@ class Journeys:
 
     def changed(self) -> Iterator[Changed]:
         """The images, heads and rule memories that changed."""
+        yield from self.states.take_gone()
         for key, journey in self.states.take_touched():
-            if journey is None:
-                yield Changed(key, ALL_PARTS, None)
-            else:
-                yield from journey.take_changed(key)
+            yield from journey.take_changed(key)
         yield Changed(PARTITION_KEY, "", pack(self._partition))
 
     @property
@@ -303,7 +301,7 @@ class Journeys:
 
     def _keep(self, key: Ref, journey: Journey) -> None:
         if not journey.seen and journey.is_empty:
-            self.states.drop(key)
+            self.states.drop(key, journey.parts)
         else:
             self.states.put(key, journey)
         if not journey.rules_changed and not journey.head_changed:

@@ -256,6 +256,13 @@ class Journey:
         rules = self.rules
         return not (self.seen or self.head.want or rules.fires or rules.timers or rules.waiting or rules.truths)
 
+    @property
+    def parts(self) -> Iterator[str]:
+        """The rows that may have been written of it."""
+        yield HEAD
+        yield RULES
+        yield from (SEEN + ref for ref in self.seen.keys() | self._changed)
+
     # -- rows --------------------------------------------------------------
 
     @classmethod

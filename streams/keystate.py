@@ -91,6 +91,15 @@ class Key:
         """Whether nothing is here and no Go is under way, so that the key can be forgotten."""
         return not (self.members or self.seekers or self.left or self.passes or self.pumping)
 
+    @property
+    def parts(self) -> Iterator[str]:
+        """The rows that may have been written of it."""
+        yield PASSES
+        yield from self._changed  # also of those who have gone since the last writing
+        yield from (MEMBER + ref for ref in self.members)
+        yield from (SEEKER + journey for journey in self.seekers)
+        yield from (LEFT + ref for ref in self.left)
+
     def born(self, ref: Ref) -> int | None:
         """When a member was created live, if it was."""
         member = self.members.get(ref)

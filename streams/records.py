@@ -83,7 +83,7 @@ class Records:
     def changed(self) -> Iterator[Changed]:
         """The images that changed."""
         for ref, state in self.states.take_touched():
-            yield Changed(ref, "", pack(state) if state is not None else None)
+            yield Changed(ref, "", pack(state))
 
     def _is_stale(self, event: ChangeEvent, state: RecordState) -> bool:
         return event.source_position <= state.position

@@ -16,7 +16,7 @@ from schemas.codec import Unpacker, pack
 from schemas.messages import Answer, Fact, Go, Loaded, Seek, Unseek
 from schemas.values import HOUR, Image, Ref
 from streams.keystate import Key, Left, Member, Pass, leaving_times, open_passes, read_key
-from streams.stage import ALL_PARTS, PARTITION_KEY, Changed, Output, Place, Source, States
+from streams.stage import PARTITION_KEY, Changed, Output, Place, Source, States
 
 PAGE = 500
 LEFT_TTL = HOUR
@@ -94,11 +94,9 @@ class Relations:
 
     def changed(self) -> Iterator[Changed]:
         """The members, seekers and cursors that changed, row by row."""
+        yield from self.states.take_gone()
         for key, state in self.states.take_touched():
-            if state is None:
-                yield Changed(key, ALL_PARTS, None)
-            else:
-                yield from state.take_changed(key)
+            yield from state.take_changed(key)
         yield Changed(PARTITION_KEY, "", pack(self._book))
 
     def _wants_go(self, state: Key) -> bool:
@@ -107,7 +105,7 @@ class Relations:
 
     def _keep(self, key: str, state: Key) -> None:
         if state.is_empty:
-            self.states.drop(key)
+            self.states.drop(key, state.parts)
         else:
             self.states.put(key, state)
 

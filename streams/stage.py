@@ -4,13 +4,10 @@ A runtime gives each stage of each partition its state rows, hands it messages i
 rows and the position together, and does nothing else (design section 3).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 S = TypeVar("S")
-
-ALL_PARTS = "*"
-"""As the part of a row to delete: all rows of the key."""
 
 PARTITION_KEY = "\x1fpartition"
 """The key of what a whole partition remembers: part of its position row, so written with it (protocol, section 6)."""
@@ -26,6 +23,8 @@ class Output(NamedTuple):
     key: str
     message: Any
     partition: int | None = None
+    at: int | None = None
+    """When it was said (milliseconds), where that is not the time of the input from which it follows."""
 
 
 class Source(NamedTuple):
@@ -37,6 +36,9 @@ class Source(NamedTuple):
     upstream: int = 0
     offset: int = 0
     era: int = 0
+
+
+NO_SOURCE = Source()
 
 
 class Changed(NamedTuple):
@@ -100,7 +102,7 @@ class States(Generic[S]):
         self._read = read
         self._live: dict[str, S] = {}
         self.touched: set[str] = set()
-        self._dropped: set[str] = set()
+        self._gone: dict[str, set[str]] = {}
 
     def get(self, key: str) -> S | None:
         """The state of a key, or none. It belongs to the stage: say ``touch`` after changing it."""
@@ -118,30 +120,27 @@ class States(Generic[S]):
         """Say that the state of the key changed."""
         self.touched.add(key)
 
-    def drop(self, key: str) -> None:
-        """Forget the key."""
+    def drop(self, key: str, parts: Iterable[str]) -> None:
+        """Forget the key, of which at most these rows have been written."""
         self._live.pop(key, None)
-        self._stored.pop(key, None)
-        self._dropped.add(key)
-        self.touched.add(key)
+        self.touched.discard(key)
+        self._gone.setdefault(key, set()).update(parts)
 
     def names(self) -> list[str]:
         """All keys in order."""
         return sorted([*self._live, *self._stored])
 
-    def take_touched(self) -> list[tuple[str, S | None]]:
-        """The keys changed since the last call with their states, none for those forgotten.
+    def take_gone(self) -> Iterator[Changed]:
+        """The rows of the keys forgotten since the last call. Write them first: such a key may have come anew."""
+        for key in sorted(self._gone):
+            for part in sorted(self._gone[key]):
+                yield Changed(key, part, None)
+        self._gone.clear()
 
-        A key that was forgotten and came anew is there twice, forgotten first: its old rows must go.
-        """
-        changed: list[tuple[str, S | None]] = []
-        for key in sorted(self.touched):
-            if key in self._dropped:
-                changed.append((key, None))
-            if key in self._live:
-                changed.append((key, self._live[key]))
+    def take_touched(self) -> list[tuple[str, S]]:
+        """The keys changed since the last call, with their states."""
+        changed = [(key, self._live[key]) for key in sorted(self.touched)]
         self.touched.clear()
-        self._dropped.clear()
         return changed
 
     def __len__(self) -> int:

@@ -5,12 +5,12 @@ they rise within every partition, and the order in which several topics were int
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from streams.stage import ALL_PARTS, Changed
+from streams.stage import Changed
 
 FORMAT = "1"
 _SCHEMA = """
@@ -62,10 +62,10 @@ class Entry(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """The state rows of one stage and partition: by key and part, and when keys need a Tick."""
+    """The state rows of one partition: by stage, key and part; and by stage and key when a Tick is needed."""
 
-    rows: dict[str, dict[str, bytes]]
-    dues: dict[str, int]
+    rows: dict[str, dict[str, dict[str, bytes]]]
+    dues: dict[str, dict[str, int]]
 
 
 class Store:
@@ -172,27 +172,29 @@ class Store:
 
     # -- state --------------------------------------------------------------
 
-    def stored(self, stage: str, partition: int = 0) -> Stored:
-        """All state rows of one stage and partition."""
-        rows: dict[str, dict[str, bytes]] = {}
-        dues: dict[str, int] = {}
-        query = "SELECT key, part, content, due FROM state WHERE stage = ? AND partition = ?"
-        for key, part, content, due in self._db.execute(query, (stage, partition)):
-            rows.setdefault(key, {})[part] = content
+    def stored(self, partition: int = 0) -> Stored:
+        """All state rows of one partition."""
+        rows: dict[str, dict[str, dict[str, bytes]]] = {}
+        dues: dict[str, dict[str, int]] = {}
+        query = "SELECT stage, key, part, content, due FROM state WHERE partition = ?"
+        for stage, key, part, content, due in self._db.execute(query, (partition,)):
+            rows.setdefault(stage, {}).setdefault(key, {})[part] = content
             if due is not None:
-                dues[key] = due
+                dues.setdefault(stage, {})[key] = due
         return Stored(rows, dues)
 
-    def write(self, stage: str, changed: Sequence[Changed], partition: int = 0) -> None:
-        """Write the rows that changed; call it inside ``transaction``."""
-        kept = [
-            (stage, partition, one.key, one.part, one.content, one.due) for one in changed if one.content is not None
-        ]
-        gone = [
-            (stage, partition, one.key, one.part) for one in changed if one.content is None and one.part != ALL_PARTS
-        ]
-        whole = [(stage, partition, one.key) for one in changed if one.content is None and one.part == ALL_PARTS]
-        self._db.executemany("DELETE FROM state WHERE stage = ? AND partition = ? AND key = ?", whole)
+    def write(self, changed: Iterable[tuple[str, Changed]], partition: int = 0) -> None:
+        """Write the rows of stages that changed; call it inside ``transaction``.
+
+        Of a row that is deleted and written anew the new content counts.
+        """
+        kept: list[tuple[str, int, str, str, bytes, int | None]] = []
+        gone: list[tuple[str, int, str, str]] = []
+        for stage, (key, part, content, due) in changed:
+            if content is None:
+                gone.append((stage, partition, key, part))
+            else:
+                kept.append((stage, partition, key, part, content, due))
         self._db.executemany("DELETE FROM state WHERE stage = ? AND partition = ? AND key = ? AND part = ?", gone)
         self._db.executemany(
             "INSERT INTO state VALUES (?,?,?,?,?,?)"

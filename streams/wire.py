@@ -23,8 +23,9 @@ _unpack_decision: Unpacker[Decision] = Unpacker(Decision)
 
 
 def to_entry(output: Output, at: int, partition: int = 0, origin: Origin = NO_ORIGIN) -> NewEntry:
-    """An output as it is appended to the log."""
-    return NewEntry(output.topic, output.key, at, pack(output.message), partition, origin)
+    """An output as it is appended to the log; ``at`` is its time where it names none."""
+    said_at = at if output.at is None else output.at
+    return NewEntry(output.topic, output.key, said_at, pack(output.message), partition, origin)
 
 
 def change_entry(event: ChangeEvent, partition: int = 0) -> NewEntry:

@@ -120,7 +120,7 @@ def test_the_pure_core_reads_no_clock_no_file_and_no_socket() -> None:
 
 
 def test_the_stages_are_pure_too() -> None:
-    stages = ["stage", "records", "relations", "journeys", "journeystate", "keystate"]
+    stages = ["stage", "records", "relations", "journeys", "journeystate", "keystate", "flow"]
     paths = [f"streams/{name}.py" for name in stages]
     wrong = [f"{path} imports {name}" for path in paths for name in imported(path) if name.partition(".")[0] in IMPURE]
     wrong += [f"{path}:{line} calls {call}" for path in paths for line, call in _impure_calls(path)]

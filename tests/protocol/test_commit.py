@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import msgspec
 import pytest
 
 from rules.book import Book
@@ -16,7 +17,7 @@ from schemas.messages import Fact, Signal
 from schemas.values import Image, Ref, id_of, tab_of
 from streams import wire
 from streams.hostile import CommitModel, Hostile, Torment
-from streams.stage import PARTITION_KEY, States
+from streams.stage import PARTITION_KEY, Changed, States
 from streams.testing import START
 from tests.protocol.books import books
 from tests.protocol.storms import Parts, new_world, refold, storm, torment
@@ -214,7 +215,26 @@ def test_key_that_vanishes_and_returns_between_two_commits_leaves_no_old_rows() 
     """Its old rows must go before its new ones are written, or what was forgotten would be back after a restart."""
     states: States[str] = States({"key": {"old part": b"x"}}, lambda _key, rows: "".join(rows))
     assert states.get("key") == "old part"
-    states.drop("key")
+    states.drop("key", ["old part"])
     states.put("key", "new")
-    assert states.take_touched() == [("key", None), ("key", "new")]
-    assert states.take_touched() == []
+    assert list(states.take_gone()) == [Changed("key", "old part", None)]
+    assert states.take_touched() == [("key", "new")]
+    assert (list(states.take_gone()), states.take_touched()) == ([], [])
+
+
+@pytest.mark.parametrize("commit", MODELS)
+def test_forgotten_key_leaves_no_rows(parts: Parts, commit: CommitModel) -> None:
+    """A store of plain keys and values can delete only what is named, so a stage names every row it has written."""
+    runtime = parts.hostile(deals(), replace(QUIET, commit=commit))
+    asked = "zoho:Accounts\x1fid\x1fA"
+    relations = next(host for host in runtime.hosts if host.stage == "relations")
+    deal = ChangeEvent(
+        tab="zoho:Deals", record_id="1", op="create", after={"Account": "A", "id": "1"}, committed_at=START,
+        seen_at=START, source_position=1,
+    )  # fmt: skip
+    runtime.append([deal])
+    runtime.run()
+    assert list(relations.rows[asked]) == [f"s\x1f{DEAL}"]
+    runtime.append([msgspec.structs.replace(deal, op="update", after={"id": "1"}, source_position=2)])
+    runtime.run()
+    assert asked not in relations.rows

@@ -1,0 +1,149 @@
+"""The fused flow: the stages of one partition in one process, each input run to rest, with no store inside.
+
+A host feeds it inputs in order and commits what leaves it, the rows that changed and its own position together. What
+the three stages say to each other never leaves it (stage protocol, section 9).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from rules.book import Book
+from rules.rounds import Limits
+from schemas import topics
+from schemas.messages import Loaded, Tick
+from schemas.values import Ref
+from streams import wire
+from streams.journeys import Journeys
+from streams.journeystate import HEAD, SEEN
+from streams.records import Records
+from streams.relations import Relations
+from streams.stage import NO_SOURCE, Changed, Output, Place, Rows, Source, Stage
+
+MOST_STEPS = 1_000_000  # of one input before it comes to rest: a bound against a bug, not a limit
+
+StageRows = dict[str, dict[str, bytes]]
+"""The stored rows of one stage: by key and part."""
+
+
+class Flow:
+    """All stages of one partition, fused. After a step that raised it may be half-way: open another one."""
+
+    def __init__(  # noqa: PLR0913 - all that a partition is opened with
+        self,
+        book: Book,
+        place: Place,
+        stored: Mapping[str, StageRows] | None = None,
+        dues: Mapping[Ref, int] | None = None,
+        *,
+        limits: Limits | None = None,
+        channels: Mapping[str, str] | None = None,
+        more_stages: Sequence[Callable[[], Stage]] = (),
+        history: bool = False,
+    ) -> None:
+        """Open the stages on their committed rows (by stage) and dues; they take the dictionaries over.
+
+        With ``history`` timers run at the times for which they were planned, not when the flow came to them.
+        """
+        rows = stored or {}
+        self._history = history
+        self.records = Records(book, place, rows.get("records", {}))
+        self.relations = Relations(place, rows.get("relations", {}))
+        self.journeys = Journeys(book, place, rows.get("journeys", {}), dues, limits=limits, channels=channels)
+        self._stages: dict[str, Stage] = {
+            "records": self.records, "relations": self.relations, "journeys": self.journeys,
+        }  # fmt: skip
+        self._extra = [make() for make in more_stages]
+        for stage in self._extra:
+            restore: Callable[[Mapping[str, Rows]], None] | None = getattr(stage, "restore", None)
+            if restore is not None:
+                restore(rows.get(stage.name, {}))
+
+    def feed(self, topic: str, key: str, message: Any, at: int, source: Source = NO_SOURCE) -> list[Output]:
+        """Run one input to rest, after the timers that were due before it; what leaves the flow, in order.
+
+        ``at`` (milliseconds) is the input's time, and that of every output that names none of its own.
+
+        Raises:
+            Exception: a stage could not take it.
+        """
+        if self.next_due is None or isinstance(message, Tick):
+            return self._rest([Output(topic, key, message)], source)
+        return [*self._ticks_before(at), *self._rest([Output(topic, key, message)], source)]
+
+    def tick(self, now: int) -> list[Output]:
+        """Run the timers that are due by now; what leaves the flow."""
+        due = self.next_due
+        if due is None or due > now:
+            return []
+        return self._rest([Output(topics.JOURNEYS, wire.MARKER, Tick(at=now))])
+
+    @property
+    def next_due(self) -> int | None:
+        """When the next timer is due (milliseconds)."""
+        return self.journeys.next_due
+
+    def changed(self) -> Iterator[tuple[str, Changed]]:
+        """The rows to write since the last call, each with the name of its stage; write them in this order."""
+        for stage in (*self._stages.values(), *self._extra):
+            for row in stage.changed():
+                yield stage.name, row
+
+    def rejoin(self, at: int, tell: Callable[[int, int], None]) -> list[Output]:
+        """Join the stored records anew under other workflows, firing nothing (D-82); what leaves the flow.
+
+        The flow has to be opened ``without_joins``. ``tell`` hears how many records of how many are done.
+        """
+        known = self.journeys.forget_tabs()
+        leaving: list[Output] = []
+        refs = self.records.states.names()
+        for number, ref in enumerate(refs):
+            leaving += self._rest(self.records.reload(ref, at))
+            if number % 1000 == 0:
+                tell(number, len(refs))
+        for tab in known:
+            leaving += self._rest([Output(topics.changes(tab), wire.MARKER, loaded(tab, at))])
+        return leaving
+
+    def _ticks_before(self, at: int) -> list[Output]:
+        """Timers that were due before this input's time run first: in a history each at its own time, as it was then;
+        live, at the time that it has become, so that what an outage made late is seen to be late (D-54).
+        """
+        leaving: list[Output] = []
+        while (due := self.next_due) is not None and due < at:
+            now = due if self._history else at
+            leaving += [output._replace(at=now) for output in self.tick(now)]
+        return leaving
+
+    def _rest(self, first: Iterable[Output], source: Source = NO_SOURCE) -> list[Output]:
+        """Run messages through the stages until nothing is left; what leaves the flow is returned."""
+        leaving: list[Output] = []
+        queue = deque(first)
+        for _ in range(MOST_STEPS):
+            if not queue:
+                return leaving
+            output = queue.popleft()
+            stage = self._stages.get(wire.stage_of(output.topic))
+            if stage is not None:
+                queue.extend(stage.step(output.key, output.message, source))
+            else:
+                leaving.append(output)
+            for extra in self._extra:
+                if any(fnmatchcase(output.topic, pattern) for pattern in extra.reads):
+                    queue.extend(extra.step(output.key, output.message, source))
+        raise RuntimeError(f"after {MOST_STEPS:,} steps the flow has not come to rest")
+
+
+def loaded(tab: str, at: int) -> Loaded:
+    """The marker that a tab's first load is complete, as capture writes it."""
+    return Loaded(at=at, tab=tab, generation=0, upstream=("capture", 0))
+
+
+def without_joins(stored: Mapping[str, StageRows]) -> dict[str, StageRows]:
+    """The rows that outlive a change of the workflows: relations and joins are built again from the images."""
+    journeys = {
+        key: {part: content for part, content in parts.items() if part != HEAD and not part.startswith(SEEN)}
+        for key, parts in stored.get("journeys", {}).items()
+    }
+    return {**stored, "relations": {}, "journeys": journeys}
