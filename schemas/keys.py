@@ -23,3 +23,8 @@ def parted(key: bytes) -> tuple[str, str]:
 def partition_of(text: str, count: int) -> int:
     """The partition in which a workspace, a record or a journey is at home among ``count``."""
     return crc32(text.encode()) % count
+
+
+def home(workspace: str, key: str, count: int, *, spread: bool) -> int:
+    """Where a message for a record, a relation key or a journey goes: by its workspace, or by itself where spread."""
+    return partition_of(f"{workspace}{SEPARATOR}{key}" if spread else workspace, count)

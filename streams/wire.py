@@ -55,3 +55,8 @@ def stage_of(topic: str) -> str:
     if topic in _INNER:
         return topic
     return "records" if topic.startswith("changes.") else ""
+
+
+def is_noun(topic: str) -> bool:
+    """Whether a topic holds what crosses the border of the flow: change events, commands, outcomes, decisions."""
+    return topic.startswith(("changes.", "commands.")) or topic in (topics.OUTCOMES, topics.DECISIONS)

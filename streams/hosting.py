@@ -1,0 +1,411 @@
+"""What hosts the stages of one partition on a broker: folds records into work that is to be committed as one.
+
+No broker, no clock, no task in here: the runtime hands over what it read and commits what comes back. Fused, all stages
+of a workspace are one flow on one partition; spread, each stage is a host of its own (design, section 2).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple, Protocol
+
+from rules.book import Book
+from rules.rounds import Limits
+from schemas import topics
+from schemas.codec import CodecError, Unpacker, pack, to_json
+from schemas.keys import home, in_workspace, parted
+from schemas.messages import StageMessage, Tick
+from streams import changelog, wire
+from streams.changelog import Layout, Restored
+from streams.flow import Flow, StageRows, without_joins
+from streams.journeys import Journeys
+from streams.records import Records
+from streams.relations import Relations
+from streams.stage import Changed, Output, Place, Source, Stage
+
+FLOW = "flow"
+"""The host of the fused stages."""
+SPREAD = ("records", "relations", "journeys")
+ORIGIN = "origin"
+"""The header of a message between spread stages: by it a repetition is known (stage protocol, section 6)."""
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Framing(Protocol):
+    """How nouns stand on a broker (``schemas.contracts``)."""
+
+    def encode(self, noun: Any, topic: str) -> tuple[bytes, list[tuple[str, bytes]]]:
+        """Value and headers."""
+        ...
+
+    def decode(self, value: bytes, headers: Headers, topic: str) -> Any:
+        """The noun. Raises CodecError."""
+        ...
+
+
+class Incoming(NamedTuple):
+    """One record as it was read."""
+
+    offset: int
+    key: bytes
+    value: bytes
+    headers: Headers
+    at: int
+    """The record's time stamp, in milliseconds: the time of what names none."""
+
+
+class Outgoing(NamedTuple):
+    """One record to send."""
+
+    key: bytes
+    value: bytes | None
+    headers: Headers
+    at: int
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The workflows of one workspace, and what its stages are opened with."""
+
+    book: Book
+    connections: Sequence[str] = ()
+    limits: Limits | None = None
+    channels: Mapping[str, str] = field(default_factory=dict)
+    more_stages: Sequence[Callable[[], Stage]] = ()
+    history: bool = False
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Who is hosted, over how many partitions, and in which form."""
+
+    workspaces: Mapping[str, Workspace]
+    partitions: int
+    framing: Framing
+    spread: bool = False
+    era: int = 0
+
+    @property
+    def layout(self) -> Layout:
+        """What the rows of every partition are written under."""
+        return Layout(self.partitions, self.spread, self.era)
+
+    def hosts(self) -> dict[str, list[str]]:
+        """The hosts of every partition, each with the topics that it reads."""
+        tabs = {tab for one in self.workspaces.values() for tab in one.book.read_fields}
+        changes = sorted(topics.changes(tab) for tab in tabs)
+        if not self.spread:
+            return {FLOW: [*changes, topics.OUTCOMES, topics.JOURNEYS]}
+        hosts = {
+            "records": changes, "relations": [topics.RELATIONS], "journeys": [topics.OUTCOMES, topics.JOURNEYS],
+        }  # fmt: skip
+        written = [*changes, topics.RELATIONS, topics.JOURNEYS, topics.DECISIONS, *self._commands()]
+        for stage in self._extra():
+            hosts[stage.name] = [name for name in written if any(fnmatchcase(name, one) for one in stage.reads)]
+        return hosts
+
+    def _extra(self) -> list[Stage]:
+        return [make() for one in self.workspaces.values() for make in one.more_stages]
+
+    def _commands(self) -> list[str]:
+        connections = {name for one in self.workspaces.values() for name in one.connections}
+        return sorted(topics.commands(name) for name in connections)
+
+
+class LayoutChangedError(RuntimeError):
+    """The state was written over another partition count, or fused and not spread: keys would change their homes."""
+
+
+@dataclass
+class Work:
+    """What a fold brought about, to be committed as one."""
+
+    outputs: dict[tuple[str, int], list[Outgoing]] = field(default_factory=dict)
+    rows: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    next: dict[str, int] = field(default_factory=dict)
+    """Per topic read, the offset to read next."""
+    taken: int = 0
+    parked: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not (self.outputs or self.rows)
+
+
+class Lodger(Protocol):
+    """The stages of one workspace on this partition: a fused flow, or a single stage."""
+
+    def feed(self, topic: str, key: str, message: Any, at: int, source: Source) -> list[Output]:
+        """What leaves."""
+        ...
+
+    def changed(self) -> Iterator[tuple[str, Changed]]:
+        """The rows to write."""
+        ...
+
+    @property
+    def next_due(self) -> int | None:
+        """When a Tick is wanted."""
+        ...
+
+
+class Lone:
+    """One stage of a spread workspace as a lodger."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def feed(self, topic: str, key: str, message: Any, at: int, source: Source) -> list[Output]:
+        """One step of the stage."""
+        return self._stage.step(key, message, source)
+
+    def changed(self) -> Iterator[tuple[str, Changed]]:
+        """The rows of the stage."""
+        return ((self._stage.name, row) for row in self._stage.changed())
+
+    @property
+    def next_due(self) -> int | None:
+        """When the journeys next need a Tick; other stages have no timers."""
+        return self._stage.next_due if isinstance(self._stage, Journeys) else None
+
+
+_unpack: Unpacker[StageMessage] = Unpacker(StageMessage)
+_KEPT = frozenset({topics.RELATIONS, topics.JOURNEYS})
+
+
+class PartitionHost:
+    """One host of one partition. After ``fold`` raised, or its work was not committed, open another one."""
+
+    def __init__(self, topology: Topology, name: str, number: int, restored: Restored) -> None:
+        """Open on what the changelog holds.
+
+        Raises:
+            LayoutChangedError: the rows were written under another layout.
+        """
+        self.name, self.number = name, number
+        self._topology, self._restored = topology, restored
+        self.positions = restored.positions
+        self._lodgers: dict[str, Lodger] = {}
+        self._ticked: set[str] = set()
+        self._work = Work()
+        self._upstream = f"{name}/{number}"
+        self._check_layout(restored.layout)
+        for workspace in topology.workspaces:
+            if workspace in restored.workspaces():
+                self._lodger(workspace)
+
+    # -- folding --------------------------------------------------------------
+
+    def fold(self, topic: str, records: Sequence[Incoming], end: int) -> None:
+        """Take records of one topic in order, up to the offset ``end``; what was taken before is dropped.
+
+        Raises:
+            Exception: a stage could not take a message: the state in memory is half-way.
+        """
+        first = self.positions.next.get(topic, 0)
+        for record in records:
+            if record.offset >= first:
+                self._take(topic, record)
+        self.positions.next[topic] = self._work.next[topic] = max(end, first)
+
+    def park(self, topic: str, record: Incoming, why: str) -> None:
+        """Set a record aside with the reason, and go on behind it."""
+        self._park(topic, record, why)
+        self.positions.next[topic] = self._work.next[topic] = record.offset + 1
+
+    def work(self) -> Work:
+        """What the folds since the last call brought about, rows and positions included."""
+        work, self._work = self._work, Work()
+        for workspace, lodger in self._lodgers.items():
+            for stage, changed in lodger.changed():
+                work.rows.append(changelog.row(stage, workspace, changed))
+        if work.next or work.rows:
+            work.rows.append(changelog.position_row(self.positions))
+        return work
+
+    def ticks(self, now: int) -> None:
+        """Write a Tick for every workspace of which a timer is due: topic order alone decides when it fires (D-06)."""
+        for workspace, lodger in self._lodgers.items():
+            due = lodger.next_due
+            if due is not None and due <= now and workspace not in self._ticked and not self._is_history(workspace):
+                self._ticked.add(workspace)
+                tick = Outgoing(in_workspace(workspace, wire.MARKER), pack(Tick(at=now)), (), now)
+                self._work.outputs.setdefault((topics.JOURNEYS, self.number), []).append(tick)
+
+    @property
+    def next_due(self) -> int | None:
+        """When the next timer is due for which no Tick is on its way (milliseconds)."""
+        dues = [
+            lodger.next_due
+            for workspace, lodger in self._lodgers.items()
+            if workspace not in self._ticked and not self._is_history(workspace)
+        ]
+        return min((due for due in dues if due is not None), default=None)
+
+    # -- opening --------------------------------------------------------------
+
+    def _check_layout(self, found: Layout | None) -> None:
+        wanted = self._topology.layout
+        if found is None:
+            self._work.rows.append(changelog.layout_row(wanted))
+        elif (found.partitions, found.spread) != (wanted.partitions, wanted.spread):
+            raise LayoutChangedError(
+                f"the state of {self.name}/{self.number} was written over {found.partitions} partitions "
+                f"(spread: {found.spread}), and now there are {wanted.partitions} (spread: {wanted.spread}). "
+                "Keys would change their homes. Go back to the former settings, or load into topics of another prefix."
+            )
+
+    def _lodger(self, workspace: str) -> Lodger:
+        found = self._lodgers.get(workspace)
+        if found is None:
+            found = self._lodgers[workspace] = self._open(workspace)
+        return found
+
+    def _open(self, workspace: str) -> Lodger:
+        one = self._topology.workspaces[workspace]
+        known = self._restored.fingerprints.get(workspace)
+        if known != one.book.fingerprint:
+            self._work.rows.append(changelog.fingerprint_row(workspace, one.book.fingerprint))
+        is_other = known is not None and known != one.book.fingerprint
+        if not self._topology.spread:
+            return self._flow(workspace, one, anew=is_other)
+        if is_other:
+            raise LayoutChangedError(
+                f"the workflows of workspace '{workspace}' have changed since its state was written. A spread "
+                "workspace cannot be joined anew in place: load its history into topics of another prefix."
+            )
+        return Lone(self._stage(workspace, one))
+
+    def _flow(self, workspace: str, one: Workspace, *, anew: bool) -> Flow:
+        """The flow as it was; under other workflows than it was written under all is joined anew, firing nothing."""
+        names = [*SPREAD, *(make().name for make in one.more_stages)]
+        stored = {name: self._restored.of(name, workspace) for name in names}
+        dues = stored["journeys"].dues
+        rows = {name: of_stage.rows for name, of_stage in stored.items()}
+        kept = without_joins(rows) if anew else rows
+        if anew:
+            self._forget(workspace, rows, kept)
+        flow = Flow(
+            one.book, Place(), kept, dues, limits=one.limits, channels=one.channels,
+            more_stages=one.more_stages, history=one.history,
+        )  # fmt: skip
+        if anew:
+            at = self.positions.at
+            for output in flow.rejoin(at, lambda done, total: None):
+                self._send(workspace, output, at, None, 0)
+        return flow
+
+    def _forget(self, workspace: str, rows: Mapping[str, StageRows], kept: Mapping[str, StageRows]) -> None:
+        """Delete the rows of the joins that are built again; rows written later in the same work count (D-82)."""
+        self._work.rows += [
+            changelog.row(stage, workspace, Changed(key, part, None))
+            for stage in ("relations", "journeys")
+            for key, parts in rows[stage].items()
+            for part in parts
+            if part not in kept[stage].get(key, {})
+        ]
+
+    def _stage(self, workspace: str, one: Workspace) -> Stage:
+        count = self._topology.partitions
+        place = Place(self.number, count, count, count)
+        stored = self._restored.of(self.name, workspace)
+        if self.name == "records":
+            return Records(one.book, place, stored.rows)
+        if self.name == "relations":
+            return Relations(place, stored.rows)
+        if self.name == "journeys":
+            return Journeys(one.book, place, stored.rows, stored.dues, limits=one.limits, channels=one.channels)
+        stage = next(made for make in one.more_stages if (made := make()).name == self.name)
+        restore = getattr(stage, "restore", None)
+        if restore is not None:
+            restore(stored.rows)
+        return stage
+
+    # -- messages --------------------------------------------------------------
+
+    def _take(self, topic: str, record: Incoming) -> None:
+        try:
+            workspace, key = parted(record.key)
+            if self._is_repeated(record):
+                return
+            message = self._read(topic, key, record)
+        except (CodecError, ValueError) as error:
+            self._park(topic, record, str(error))
+            return
+        if workspace not in self._topology.workspaces:
+            self._park(topic, record, f"no project of workspace '{workspace}' is served here")
+            return
+        if isinstance(message, Tick):
+            self._ticked.discard(workspace)
+        at = _time_of(message, record)
+        self.positions.at = max(self.positions.at, at)
+        inner = topics.JOURNEYS if topic == topics.OUTCOMES else topic
+        source = Source(self._home, record.offset, self._topology.era)
+        outputs = self._lodger(workspace).feed(inner, key, message, at, source)
+        self._work.taken += 1
+        for index, output in enumerate(outputs):
+            self._send(workspace, output, at, record, index)
+
+    @property
+    def _home(self) -> int:
+        """A fused flow is a world of one partition; spread, the home of a record is where its changes are."""
+        return self.number if self._topology.spread else 0
+
+    def _read(self, topic: str, key: str, record: Incoming) -> Any:
+        if topic in _KEPT or key == wire.MARKER:
+            return _unpack(record.value)
+        return self._topology.framing.decode(record.value, record.headers, topic)
+
+    def _send(self, workspace: str, output: Output, at: int, cause: Incoming | None, index: int) -> None:
+        topic, message = output.topic, output.message
+        place, headers = output.partition, ()
+        value: bytes
+        framed: Headers = headers
+        if topic in _KEPT or not wire.is_noun(topic):
+            value = message if isinstance(message, bytes) else pack(message)
+            if cause is not None and self._topology.spread:
+                framed = [(ORIGIN, f"{self._upstream}:{cause.offset}:{index}".encode())]
+        else:
+            value, framed = self._topology.framing.encode(message, topic)
+        if place is None:
+            place = home(workspace, output.key, self._topology.partitions, spread=self._spreads(topic))
+        sent = Outgoing(in_workspace(workspace, output.key), value, framed, output.at or at)
+        self._work.outputs.setdefault((topic, place), []).append(sent)
+
+    def _spreads(self, topic: str) -> bool:
+        """Commands are spread over their topic in any case: workers keep the order of each record."""
+        return self._topology.spread or topic.startswith("commands.")
+
+    def _is_repeated(self, record: Incoming) -> bool:
+        """Whether the origin is not greater than the last one of that upstream (stage protocol, section 6)."""
+        for name, value in record.headers:
+            if name == ORIGIN:
+                upstream, offset, index = value.decode().rsplit(":", 2)
+                origin = (int(offset), int(index))
+                if origin <= self.positions.seen.get(upstream, (-1, -1)):
+                    return True
+                self.positions.seen[upstream] = origin
+        return False
+
+    def _park(self, topic: str, record: Incoming, why: str) -> None:
+        note = {
+            "topic": topic, "partition": self.number, "offset": record.offset, "at": record.at, "why": why,
+            "how": f"renkei parked retry {topic}/{self.number}/{record.offset}",
+        }  # fmt: skip
+        parked = Outgoing(record.key or b"", to_json(note), (), record.at)
+        self._work.outputs.setdefault((topics.PARKED, self.number), []).append(parked)
+        self._work.parked += 1
+
+    def _is_history(self, workspace: str) -> bool:
+        return self._topology.workspaces[workspace].history
+
+
+def _time_of(message: Any, record: Incoming) -> int:
+    """The time of an input: of a change when it was seen, of a command when it was planned."""
+    for name in ("seen_at", "at", "planned_at"):
+        at: int | None = getattr(message, name, None)
+        if at is not None:
+            return at
+    return record.at

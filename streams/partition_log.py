@@ -1,0 +1,255 @@
+"""One host and partition on the broker: its transactions, and its changelog read back.
+
+A transaction holds outputs, state rows and offsets. Its id names host and partition, so whoever opens a partition fences
+the one who had it before (aiokafka sends no group metadata with offsets, so the id has to do it).
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError, ProducerFenced
+
+from schemas import topics
+from streams.changelog import Restored
+from streams.hosting import Outgoing, Work
+from streams.snapshot import REWRITE_FROM, Record, Snapshot
+
+BATCH_BYTES = 900_000
+REQUEST_BYTES = 8_000_000
+COMMIT_LIMIT = 30.0
+"""Seconds after which a transaction counts as lost; the partition is then opened anew from what was committed."""
+STOP_LIMIT = 5.0
+TRANSACTION_TIMEOUT = 60_000
+RETRY_BACKOFF = 20
+_NEVER_COUNTED: Callable[[int, int], None] = lambda done, total: None  # noqa: E731
+
+
+class LogLostError(RuntimeError):
+    """A transaction failed or its fate is unknown: open the partition again from what was committed."""
+
+
+class FencedError(LogLostError):
+    """Another process has opened the partition since."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the broker is, and how this deployment names its topics and groups."""
+
+    servers: str
+    group: str = "renkei"
+    prefix: str = ""
+    folder: Path | None = None
+    """Where snapshots are kept; without one every start reads the whole changelog."""
+
+    def topic(self, name: str) -> str:
+        """The name of a topic on the broker."""
+        return f"{self.prefix}{name}"
+
+    def name(self, topic: str) -> str:
+        """Our name of a topic on the broker."""
+        return topic.removeprefix(self.prefix)
+
+    def owner(self, host: str, number: int) -> str:
+        """The transactional id of a host and partition."""
+        return f"{self.prefix}{self.group}-{host}-{number}"
+
+
+class PartitionLog:
+    """The broker's side of one host and partition. Open, restore, then commit one piece of work after another."""
+
+    def __init__(self, cluster: Cluster, host: str, number: int) -> None:
+        self._cluster, self.host, self.number = cluster, host, number
+        self._changelog = TopicPartition(cluster.topic(topics.state(host)), number)
+        self._producer: AIOKafkaProducer | None = None
+        self._snapshot: Snapshot | None = None
+
+    async def open(self) -> None:
+        """Fence whoever had the partition, and settle what they left unfinished.
+
+        Raises:
+            LogLostError: the broker could not be reached.
+        """
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._cluster.servers,
+            transactional_id=self._cluster.owner(self.host, self.number),
+            transaction_timeout_ms=TRANSACTION_TIMEOUT,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=REQUEST_BYTES,
+            request_timeout_ms=int(COMMIT_LIMIT * 1000),
+            retry_backoff_ms=RETRY_BACKOFF,
+        )
+        with _losses("open"):
+            await asyncio.wait_for(self._producer.start(), COMMIT_LIMIT)
+
+    async def restore(self, tell: Callable[[int, int], None] = _NEVER_COUNTED) -> Restored:
+        """All rows of the partition, from the local snapshot as far as it tells and from the changelog beyond.
+
+        ``tell`` hears how far it is of how much, in offsets of the changelog.
+
+        Raises:
+            LogLostError: the broker could not be reached.
+            CodecError: the changelog holds what is not a state row.
+        """
+        restored = Restored()
+        with _losses("restore"):
+            async with self._reader() as reader:
+                earliest = (await reader.beginning_offsets([self._changelog]))[self._changelog]
+                end = (await reader.end_offsets([self._changelog]))[self._changelog]
+                start = max(self._from_snapshot(restored, earliest, end), earliest)
+                reader.seek(self._changelog, start)
+                await self._tail(reader, restored, start, end, tell)
+        return restored
+
+    async def commit(self, work: Work) -> None:
+        """Commit outputs, rows and offsets as one.
+
+        Raises:
+            FencedError: another process has the partition.
+            LogLostError: it failed, or nobody knows whether it did.
+        """
+        assert self._producer is not None, "open first"
+        with _losses("commit"):
+            end = await asyncio.wait_for(self._transaction(self._producer, work), COMMIT_LIMIT)
+        if self._snapshot is not None and end is not None:
+            self._note(self._snapshot, work.rows, end)
+
+    async def close(self) -> None:
+        """Let go of the partition; what was not committed never happened."""
+        if self._snapshot is not None:
+            self._snapshot.close()
+            self._snapshot = None
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(KafkaError, TimeoutError, OSError):
+                await asyncio.wait_for(producer.stop(), STOP_LIMIT)
+
+    # -- transactions --------------------------------------------------------------
+
+    async def _transaction(self, producer: AIOKafkaProducer, work: Work) -> int | None:
+        """The next offset of the changelog behind the rows, or none if there are no rows."""
+        await producer.begin_transaction()
+        for (name, partition), records in work.outputs.items():
+            await _send(producer, TopicPartition(self._cluster.topic(name), partition), records)
+        now = _now()
+        rows = [Outgoing(key, value, (), now) for key, value in work.rows]
+        last = await _send(producer, self._changelog, rows)
+        if work.next:
+            offsets = {
+                TopicPartition(self._cluster.topic(name), self.number): offset for name, offset in work.next.items()
+            }
+            await producer.send_offsets_to_transaction(offsets, self._cluster.group)
+        await producer.commit_transaction()
+        if last is None:
+            return None
+        sent, count = last
+        return int((await sent).offset) + count
+
+    # -- restoring --------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
+        reader = AIOKafkaConsumer(
+            bootstrap_servers=self._cluster.servers,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            fetch_max_bytes=52_428_800,
+            max_partition_fetch_bytes=8_388_608,
+        )
+        await asyncio.wait_for(reader.start(), COMMIT_LIMIT)
+        try:
+            reader.assign([self._changelog])
+            yield reader
+        finally:
+            await reader.stop()
+
+    async def _tail(
+        self, reader: AIOKafkaConsumer, restored: Restored, start: int, end: int, tell: Callable[[int, int], None]
+    ) -> None:
+        position, told = start, time.monotonic()
+        while position < end:
+            fetched = await reader.getmany(self._changelog, timeout_ms=200)
+            records: list[Record] = [(one.key, one.value) for one in fetched.get(self._changelog, ())]
+            position = await reader.position(self._changelog)
+            if records:
+                restored.take(records)
+                told = time.monotonic()
+                if self._snapshot is not None:
+                    self._note(self._snapshot, records, position)
+                tell(position, end)
+            elif time.monotonic() - told > COMMIT_LIMIT:
+                raise LogLostError(f"the changelog {self._changelog.topic} stopped at {position} of {end}")
+
+    def _from_snapshot(self, restored: Restored, earliest: int, end: int) -> int:
+        """Take what the local file tells; where the changelog has to be read from."""
+        folder = self._cluster.folder
+        if folder is None:
+            return earliest
+        folder.mkdir(parents=True, exist_ok=True)
+        self._snapshot = Snapshot(folder / f"{self._cluster.owner(self.host, self.number)}.snapshot")
+        for chunk in self._snapshot.read(_now(), earliest, end):
+            restored.take(chunk.records)
+        if self._snapshot.size > REWRITE_FROM and restored.count > 2 * restored.live:
+            self._snapshot.rewrite(restored.records(), self._snapshot.end, _now())
+        return self._snapshot.end
+
+    def _note(self, snapshot: Snapshot, rows: Sequence[Record], end: int) -> None:
+        """Copy rows to the local file; on a full disk go on without it, since the changelog has them."""
+        try:
+            snapshot.append(rows, end, _now())
+        except OSError:
+            snapshot.close()
+            snapshot.path.unlink(missing_ok=True)
+            self._snapshot = None
+
+
+async def _send(
+    producer: AIOKafkaProducer, to: TopicPartition, records: Sequence[Outgoing]
+) -> tuple[asyncio.Future[Any], int] | None:
+    """Send records in batches; the future of the last one and how many records it holds."""
+    last: tuple[asyncio.Future[Any], int] | None = None
+    batch = producer.create_batch()
+    for record in records:
+        if _append(batch, record) is None:
+            last = await _submit(producer, batch, to)
+            batch = producer.create_batch()
+            if _append(batch, record) is None:
+                raise LogLostError(f"a record of {to.topic} is larger than {BATCH_BYTES:,} bytes")
+    return await _submit(producer, batch, to) if batch.record_count() else last
+
+
+def _append(batch: Any, record: Outgoing) -> Any:
+    return batch.append(key=record.key, value=record.value, timestamp=record.at, headers=list(record.headers))
+
+
+async def _submit(producer: AIOKafkaProducer, batch: Any, to: TopicPartition) -> tuple[asyncio.Future[Any], int]:
+    count = batch.record_count()
+    batch.close()
+    return await producer.send_batch(batch, to.topic, partition=to.partition), count
+
+
+class _losses:  # noqa: N801 - read as a phrase: with _losses("commit")
+    """Tells the broker's errors as ours."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ProducerFenced):
+            raise FencedError("another process has opened this partition") from error
+        if isinstance(error, KafkaError | TimeoutError | OSError):
+            raise LogLostError(f"could not {self._doing}: {type(error).__name__} {error}".strip()) from error
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
