@@ -1,7 +1,7 @@
 """One host and partition on the broker: its transactions, and its changelog read back.
 
-A transaction holds outputs, state rows and offsets. Its id names host and partition, so whoever opens a partition fences
-the one who had it before (aiokafka sends no group metadata with offsets, so the id has to do it).
+A transaction holds outputs, state rows and offsets. Its id names host and partition, so whoever opens a partition
+fences the one who had it before (aiokafka sends no group metadata with offsets, so the id has to do it).
 """
 
 import asyncio
@@ -17,8 +17,9 @@ from aiokafka.errors import KafkaError, ProducerFenced
 
 from schemas import topics
 from streams.changelog import Restored
-from streams.hosting import Outgoing, Work
+from streams.hosting import Work
 from streams.snapshot import REWRITE_FROM, Record, Snapshot
+from streams.topology import Outgoing
 
 BATCH_BYTES = 900_000
 REQUEST_BYTES = 8_000_000
@@ -106,6 +107,18 @@ class PartitionLog:
                 reader.seek(self._changelog, start)
                 await self._tail(reader, restored, start, end, tell)
         return restored
+
+    async def starts(self, names: Sequence[str]) -> dict[str, int]:
+        """The first offset that the broker still has, of these topics in this partition.
+
+        Raises:
+            LogLostError: the broker could not be reached.
+        """
+        wanted = {TopicPartition(self._cluster.topic(name), self.number): name for name in names}
+        with _losses("ask for offsets"):
+            async with self._reader() as reader:
+                found = await asyncio.wait_for(reader.beginning_offsets(list(wanted)), COMMIT_LIMIT)
+        return {wanted[to]: offset for to, offset in found.items()}
 
     async def commit(self, work: Work) -> None:
         """Commit outputs, rows and offsets as one.

@@ -1,0 +1,375 @@
+"""The Faust runtime: group membership, reading and agents by Faust; state, positions and transactions are ours.
+
+Faust is kept away from what loses records (its acks, its offsets, its tables): the consumer hands over whole batches,
+and what was read of each partition is kept in the state itself (docs/decisions.md). The only file that imports faust.
+"""
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, cast
+
+import aiokafka
+import faust
+from aiokafka import TopicPartition
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from faust.transport.consumer import ThreadDelegateConsumer
+from faust.transport.drivers import aiokafka as driver
+from yarl import URL
+
+from schemas.codec import pack
+from streams.assigning import Claim, assigned, read_claim
+from streams.partition_log import Cluster
+from streams.partitions import Partitions
+from streams.runner import Batch, Meter, Status
+from streams.topology import Incoming, Topology
+
+VERSION = "0.15.3"
+POLL = 0.25
+FETCH_WAIT_MS = 25
+"""A fetch holds back partitions that were not in it for so long at most."""
+WATCH_EVERY = 10.0
+COLLECT_EVERY = 30.0
+
+_RELIED_ON: tuple[tuple[Any, str], ...] = (
+    (driver.Consumer, "_new_consumer_thread"),
+    (driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
+    (driver.AIOKafkaConsumerThread, "_fetch_records"),
+    (driver.AIOKafkaConsumerThread, "_ensure_consumer"),
+    (driver.AIOKafkaConsumerThread, "call_thread"),
+    (ThreadDelegateConsumer, "_drain_messages"),
+    (ThreadDelegateConsumer, "_getmany"),
+    (ThreadDelegateConsumer, "_wait_next_records"),
+    (driver.Transport, "Consumer"),
+)
+
+
+class FaustMismatchError(RuntimeError):
+    """This version of Faust is not the one that the runtime was built against."""
+
+
+def check_faust() -> None:
+    """Refuse another version of Faust, or one without the private names that this file relies on.
+
+    Raises:
+        FaustMismatchError: it says which version or name.
+    """
+    if faust.__version__ != VERSION:
+        raise FaustMismatchError(
+            f"faust-streaming {faust.__version__} is installed; this version of Renkei was built and tested against "
+            f"{VERSION} and relies on private names of it. Type: pip install faust-streaming=={VERSION}"
+        )
+    missing = [f"{owner.__name__}.{name}" for owner, name in _RELIED_ON if not hasattr(owner, name)]
+    if missing:
+        raise FaustMismatchError(
+            f"faust-streaming {faust.__version__} lacks {', '.join(missing)}. Install the package from its index again."
+        )
+
+
+class ByNumber(AbstractPartitionAssignor):  # type: ignore[misc]
+    """Gives all partitions of one number to one member, and lets members keep what they have."""
+
+    name = "renkei-by-number"
+    claim = Claim(())
+    """What this member has."""
+
+    @classmethod
+    def own(cls) -> type["ByNumber"]:
+        """A class of one consumer's own: the client library hands out classes, and a claim belongs to one consumer."""
+        return type("ByNumber", (cls,), {})
+
+    @classmethod
+    def assign(cls, cluster: Any, members: Mapping[str, Any]) -> dict[str, Any]:
+        """The leader's part of a rebalance."""
+        topics = sorted({topic for metadata in members.values() for topic in metadata.subscription})
+        counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
+        claims = {member: read_claim(metadata.user_data) for member, metadata in members.items()}
+        numbers = assigned(max(counts.values(), default=0), claims)
+        return {
+            member: ConsumerProtocolMemberAssignment(
+                0, [(topic, [one for one in sorted(of) if one < counts[topic]]) for topic in topics], b""
+            )
+            for member, of in numbers.items()
+        }
+
+    @classmethod
+    def metadata(cls, topics: Iterable[str]) -> Any:
+        """What this member says of itself when it joins."""
+        return ConsumerProtocolMemberMetadata(0, list(topics), pack(cls.claim))
+
+    @classmethod
+    def on_assignment(cls, assignment: Any) -> None:
+        """Remember what this member has got."""
+        cls.claim = Claim(tuple(sorted({one for _, numbers in assignment.assignment for one in numbers})))
+
+
+class BatchThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread, reading committed records in batches with their bounds."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        conf = self.app.conf
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+            partition_assignment_strategy=[ByNumber.own()],
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            max_poll_interval_ms=int((conf.broker_max_poll_interval or 300) * 1000),
+            retry_backoff_ms=50,
+            metadata_max_age_ms=30_000,
+        )
+
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
+    ) -> Any:
+        """What was read per partition, with the bounds of each batch."""
+        fetched = await super()._fetch_records(consumer, active_partitions, timeout, None)
+        owner = cast(BatchConsumer, self.consumer)
+        batches = {}
+        for tp, records in fetched.items():
+            start = owner.read_up_to.get(tp, records[0].offset)
+            owner.read_up_to[tp] = end = await consumer.position(tp)
+            incoming = [Incoming(one.offset, one.key, one.value, one.headers, one.timestamp) for one in records]
+            batches[tp] = Batch(owner.cluster.name(tp.topic), tp.partition, start, end, incoming)
+        return batches
+
+    async def seek_all(self, positions: Mapping[Any, int]) -> None:
+        """Read on from these offsets; partitions that are no longer ours are left alone."""
+        consumer, owner = self._ensure_consumer(), cast(BatchConsumer, self.consumer)
+        for tp, offset in positions.items():
+            with suppress(IllegalStateError):
+                consumer.seek(tp, offset)
+                owner.read_up_to[tp] = offset
+                owner.open.add(tp)
+
+    async def ends_of(self, partitions: Iterable[Any]) -> dict[Any, int]:
+        """The last stable offsets, as far as the consumer has heard of them."""
+        consumer = self._ensure_consumer()
+        known = {tp: consumer.last_stable_offset(tp) for tp in partitions if tp in consumer.assignment()}
+        return {tp: offset for tp, offset in known.items() if offset is not None}
+
+
+class BatchConsumer(driver.Consumer):
+    """Faust's consumer, handing whole batches to the agents: no task, no ack and no offset per record."""
+
+    _thread: BatchThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.open: set[Any] = set()
+        """The partitions whose batches may be handed over."""
+        self.read_up_to: dict[Any, int] = {}
+        self.cluster = cast("StreamsApp", self.app).cluster
+
+    def _new_consumer_thread(self) -> BatchThread:
+        return BatchThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+        wanted = self.open & active_partitions
+        if wanted:
+            return await self._thread.getmany(wanted, POLL)
+        await asyncio.sleep(POLL / 10)
+        return {}
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Faust's reading loop: one batch per partition straight to the queue of the agents that read its topic."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                batches, _ = await self._wait_next_records(POLL)
+                for tp, batch in (batches or {}).items():
+                    if tp not in self.open or not self.flow_active:
+                        continue  # it is read again from where the state is
+                    for channel in cast(Any, self.app.topics)._tp_index[tp]:
+                        await channel.queue.put(batch)
+        except (asyncio.CancelledError, ConsumerStoppedError):
+            if not self.app.should_stop:
+                raise
+
+    # -- what is ours, not Faust's --------------------------------------------------------------
+
+    async def perform_seek(self) -> None:
+        """Positions are in the state, so there is nothing to ask the group for."""
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Offsets go with the transaction of what follows from the records."""
+        return False
+
+    def verify_event_path(self, now: float, tp: Any) -> None:
+        """Our own watchdog looks after partitions that stand still."""
+
+    # -- the gate --------------------------------------------------------------
+
+    async def seek_to(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Read on from these offsets, topics by our names."""
+        await self._thread.call_thread(self._thread.seek_all, {self._tp(*to): at for to, at in positions.items()})
+
+    def shut(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Hand over no more batches of these."""
+        self.open -= {self._tp(*one) for one in partitions}
+
+    def let(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Hand over batches of these again."""
+        self.open |= {tp for one in partitions if (tp := self._tp(*one)) in self.read_up_to}
+
+    async def ends(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """The offsets behind what may be read."""
+        wanted = {self._tp(*one): one for one in partitions}
+        found = await self._thread.call_thread(self._thread.ends_of, list(wanted))
+        return {wanted[tp]: offset for tp, offset in found.items()}
+
+    def _tp(self, topic: str, partition: int) -> Any:
+        return TopicPartition(self.cluster.topic(topic), partition)
+
+
+class BatchTransport(driver.Transport):
+    """Faust's transport with our consumer."""
+
+    Consumer = BatchConsumer
+
+
+class StreamsApp(faust.App):
+    """A Faust app that knows its cluster."""
+
+    cluster: Cluster
+
+
+class StreamsGate:
+    """The consumer of an app as runners use it, also before there is one."""
+
+    def __init__(self, app: StreamsApp) -> None:
+        self._app = app
+
+    @property
+    def _consumer(self) -> BatchConsumer:
+        return cast(BatchConsumer, self._app.consumer)
+
+    async def seek(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Read on from these offsets."""
+        await self._consumer.seek_to(positions)
+
+    def shut(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Hand over no more."""
+        self._consumer.shut(partitions)
+
+    def let(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Hand over again."""
+        self._consumer.let(partitions)
+
+    async def ends(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Where the partitions end."""
+        return await self._consumer.ends(partitions)
+
+
+class Streams:
+    """The flow of one process on Kafka. ``run`` it in an event loop; ``stop`` may be called from any thread."""
+
+    def __init__(self, topology: Topology, cluster: Cluster, meter: Meter, clock: Callable[[], int]) -> None:
+        check_faust()
+        self._app = _app(cluster)
+        self.partitions = Partitions(topology, cluster, StreamsGate(self._app), meter, clock)
+        self.partitions.on_failure = self.stop
+        self.stalled: list[str] = []
+        self._stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.is_assigned = False
+        self._register()
+
+    async def run(self) -> None:
+        """Serve until stopped; then every transaction in flight is ended.
+
+        Raises:
+            Exception: why a partition cannot go on.
+        """
+        self._loop = asyncio.get_running_loop()
+        watching = asyncio.create_task(self._watch())
+        await self._app.start()
+        try:
+            await self._stop.wait()
+        finally:
+            watching.cancel()
+            await self.partitions.close()
+            await self._app.stop()
+        if self.partitions.failure is not None:
+            raise self.partitions.failure
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def statuses(self) -> list[Status]:
+        """How each partition is."""
+        return self.partitions.statuses()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether partitions were assigned, and all of them are open."""
+        return self.is_assigned and all(one.state == "open" for one in self.statuses())
+
+    def _register(self) -> None:
+        app, partitions = self._app, self.partitions
+        app.on_partitions_revoked.connect(cast(Any, self._revoked), weak=False)
+        app.on_partitions_assigned.connect(cast(Any, self._assigned), weak=False)
+        for host, names in partitions.topology.hosts().items():
+            topic = app.topic(
+                *[app.cluster.topic(name) for name in names], key_serializer="raw", value_serializer="raw"
+            )
+            app.agent(topic, name=host)(_agent(partitions, host))
+
+    async def _revoked(self, app: Any, revoked: set[Any], **_: Any) -> None:
+        await self.partitions.revoke()
+
+    async def _assigned(self, app: Any, assigned_: set[Any], **_: Any) -> None:
+        self.is_assigned = True
+        await self.partitions.assign(sorted({tp.partition for tp in assigned_}))
+
+    async def _watch(self) -> None:
+        """Name what stands still, and let the collector look at what is new only: state is looked at once."""
+        while True:
+            await asyncio.sleep(WATCH_EVERY)
+            if self.is_ready:
+                self.stalled = await self.partitions.watch()
+                gc.collect()
+                gc.freeze()
+
+
+def _agent(partitions: Partitions, host: str) -> Callable[[Any], Any]:
+    async def agent(stream: Any) -> None:
+        async for batch in stream:
+            partitions.take(host, batch)
+
+    return agent
+
+
+def _app(cluster: Cluster) -> StreamsApp:
+    url = f"kafka://{cluster.servers.replace(',', ';kafka://')}"
+    app = StreamsApp(
+        cluster.group,
+        broker=url,
+        store="memory://",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        reply_create_topic=False,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=256,
+        broker_session_timeout=15.0,
+        broker_request_timeout=40.0,
+        broker_heartbeat_interval=3.0,
+        broker_commit_interval=3600.0,
+        consumer_max_fetch_size=2_097_152,
+        datadir="/nonexistent",
+    )
+    app.cluster = cluster
+    app.transport = BatchTransport([URL(one) for one in url.split(";")], app)
+    return app

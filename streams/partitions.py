@@ -1,0 +1,104 @@
+"""The partitions that this process has, each with its runners.
+
+The runtime tells which partitions are assigned and hands over what it read.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+from streams.partition_log import Cluster
+from streams.runner import Batch, Gate, Meter, Runner, Status
+from streams.topology import Topology
+
+STALL = 30.0
+"""Seconds without progress on a partition that has something to read, before it counts as stalled."""
+
+
+class Partitions:
+    """The runners of all partitions that are assigned to this process."""
+
+    def __init__(
+        self, topology: Topology, cluster: Cluster, gate: Gate, meter: Meter, clock: Callable[[], int]
+    ) -> None:
+        self.topology, self.cluster, self.gate, self.meter, self.clock = topology, cluster, gate, meter, clock
+        self._runners: dict[tuple[str, int], Runner] = {}
+        self._hosts_of = {
+            topic: [host for host, topics in topology.hosts().items() if topic in topics]
+            for topic in {topic for topics in topology.hosts().values() for topic in topics}
+        }
+        self.failure: Exception | None = None
+        self.on_failure: Callable[[], None] = lambda: None
+        self.gaps = 0
+        """How often a batch came that did not follow the last one, and was read again."""
+        self._moved: dict[tuple[str, int], tuple[int, float]] = {}
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics to read, by our names."""
+        return sorted(self._hosts_of)
+
+    def take(self, host: str, batch: Batch) -> None:
+        """Hand a batch to the runner of a host; without one it is read again by whoever has the partition."""
+        runner = self._runners.get((host, batch.partition))
+        if runner is not None:
+            runner.put(batch)
+
+    async def revoke(self) -> None:
+        """Prepare for a rebalance: every transaction in flight ends, or will be fenced."""
+        await asyncio.gather(*(runner.pause() for runner in self._runners.values()))
+
+    async def assign(self, numbers: Iterable[int]) -> None:
+        """Serve just these partitions from now on; those that stay keep their state."""
+        wanted = {(host, number) for host in self.topology.hosts() for number in numbers}
+        await asyncio.gather(*(self._runners.pop(name).close() for name in [*self._runners] if name not in wanted))
+        for name in sorted(wanted):
+            runner = self._runners.get(name)
+            if runner is None:
+                self._runners[name] = Runner(self, *name)
+            else:
+                await runner.resume()
+
+    async def close(self) -> None:
+        """Let go of all."""
+        await self.revoke()
+        await self.assign([])
+
+    async def seek(self, inputs: Iterable[tuple[str, int]]) -> None:
+        """Read these partitions on from where the state is; where two hosts read one, from the one further back."""
+        positions: dict[tuple[str, int], int] = {}
+        for topic, number in inputs:
+            readers = [self._runners.get((host, number)) for host in self._hosts_of[topic]]
+            known = [at for one in readers if one is not None and (at := one.position(topic)) is not None]
+            if known:
+                positions[(topic, number)] = min(known)
+        await self.gate.seek(positions)
+
+    def statuses(self) -> list[Status]:
+        """How each runner is, in order."""
+        return [self._runners[name].status for name in sorted(self._runners)]
+
+    def fail(self, error: Exception) -> None:
+        """Stop all: one partition cannot go on, and an operator has to look."""
+        self.failure = self.failure or error
+        self.on_failure()
+
+    async def watch(self) -> list[str]:
+        """Name the partitions that have something to read and have not moved for long; each is read anew."""
+        positions = {
+            (topic, one.partition): offset
+            for one in self.statuses()
+            if one.state == "open"
+            for topic, offset in one.next.items()
+        }
+        ends = await self.gate.ends(positions)
+        now, stalled = time.monotonic(), []
+        for name, position in positions.items():
+            last = self._moved.get(name)
+            if last is None or last[0] != position or position >= ends.get(name, 0):
+                self._moved[name] = position, now
+            elif now - last[1] > STALL:
+                stalled.append(name)
+            self.meter.stalled(*name, name in stalled)
+        await self.seek(stalled)
+        return [f"{topic}/{number}" for topic, number in stalled]

@@ -1,0 +1,101 @@
+"""What is hosted on a broker: the workspaces with their workflows, over how many partitions, in which form."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple, Protocol
+
+from rules.book import Book
+from rules.rounds import Limits
+from schemas import topics
+from streams.changelog import Layout
+from streams.stage import Stage
+
+FLOW = "flow"
+"""The host of the fused stages."""
+SPREAD = ("records", "relations", "journeys")
+ORIGIN = "origin"
+"""The header of a message between spread stages: by it a repetition is known (stage protocol, section 6)."""
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Framing(Protocol):
+    """How nouns stand on a broker (``schemas.contracts``)."""
+
+    def encode(self, noun: Any, topic: str) -> tuple[bytes, list[tuple[str, bytes]]]:
+        """Value and headers."""
+        ...
+
+    def decode(self, value: bytes, headers: Headers, topic: str) -> Any:
+        """The noun. Raises CodecError."""
+        ...
+
+
+class Incoming(NamedTuple):
+    """One record as it was read."""
+
+    offset: int
+    key: bytes
+    value: bytes
+    headers: Headers
+    at: int
+    """The record's time stamp, in milliseconds: the time of what names none."""
+
+
+class Outgoing(NamedTuple):
+    """One record to send."""
+
+    key: bytes
+    value: bytes | None
+    headers: Headers
+    at: int
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The workflows of one workspace, and what its stages are opened with."""
+
+    book: Book
+    connections: Sequence[str] = ()
+    limits: Limits | None = None
+    channels: Mapping[str, str] = field(default_factory=dict)
+    more_stages: Sequence[Callable[[], Stage]] = ()
+    history: bool = False
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Who is hosted, over how many partitions, and in which form."""
+
+    workspaces: Mapping[str, Workspace]
+    partitions: int
+    framing: Framing
+    spread: bool = False
+    era: int = 0
+
+    @property
+    def layout(self) -> Layout:
+        """What the rows of every partition are written under."""
+        return Layout(self.partitions, self.spread, self.era)
+
+    def hosts(self) -> dict[str, list[str]]:
+        """The hosts of every partition, each with the topics that it reads."""
+        tabs = {tab for one in self.workspaces.values() for tab in one.book.read_fields}
+        changes = sorted(topics.changes(tab) for tab in tabs)
+        if not self.spread:
+            return {FLOW: [*changes, topics.OUTCOMES, topics.JOURNEYS]}
+        hosts = {
+            "records": changes, "relations": [topics.RELATIONS], "journeys": [topics.OUTCOMES, topics.JOURNEYS],
+        }  # fmt: skip
+        written = [*changes, topics.RELATIONS, topics.JOURNEYS, topics.DECISIONS, *self._commands()]
+        for stage in self._extra():
+            hosts[stage.name] = [name for name in written if any(fnmatchcase(name, one) for one in stage.reads)]
+        return hosts
+
+    def _extra(self) -> list[Stage]:
+        return [make() for one in self.workspaces.values() for make in one.more_stages]
+
+    def _commands(self) -> list[str]:
+        connections = {name for one in self.workspaces.values() for name in one.connections}
+        return sorted(topics.commands(name) for name in connections)
