@@ -25,6 +25,9 @@ def partition_of(text: str, count: int) -> int:
     return crc32(text.encode()) % count
 
 
-def home(workspace: str, key: str, count: int, *, spread: bool) -> int:
-    """Where a message for a record, a relation key or a journey goes: by its workspace, or by itself where spread."""
+def home(workspace: str, key: str, count: int, spread: bool) -> int:
+    """The partition of a message: its workspace's, so that one task has all of it, or its own where that is spread.
+
+    ``key`` is the record of a change event, the relation key, or the journey.
+    """
     return partition_of(f"{workspace}{SEPARATOR}{key}" if spread else workspace, count)

@@ -22,9 +22,10 @@ from yarl import URL
 
 from schemas.codec import pack
 from streams.assigning import Claim, assigned, read_claim
+from streams.merging import Batch
 from streams.partition_log import Cluster
 from streams.partitions import Partitions
-from streams.runner import Batch, Meter, Status
+from streams.runner import Meter, Status
 from streams.topology import Incoming, Topology
 
 VERSION = "0.15.3"
@@ -141,6 +142,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             owner.read_up_to[tp] = end = await consumer.position(tp)
             incoming = [Incoming(one.offset, one.key, one.value, one.headers, one.timestamp) for one in records]
             batches[tp] = Batch(owner.cluster.name(tp.topic), tp.partition, start, end, incoming)
+        for tp in active_partitions:
+            if tp in consumer.assignment():
+                end = consumer.last_stable_offset(tp)
+                owner.is_behind[tp] = end is None or await consumer.position(tp) < end
         return batches
 
     async def seek_all(self, positions: Mapping[Any, int]) -> None:
@@ -150,6 +155,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             with suppress(IllegalStateError):
                 consumer.seek(tp, offset)
                 owner.read_up_to[tp] = offset
+                owner.is_behind.pop(tp, None)
                 owner.open.add(tp)
 
     async def ends_of(self, partitions: Iterable[Any]) -> dict[Any, int]:
@@ -169,6 +175,8 @@ class BatchConsumer(driver.Consumer):
         self.open: set[Any] = set()
         """The partitions whose batches may be handed over."""
         self.read_up_to: dict[Any, int] = {}
+        self.is_behind: dict[Any, bool] = {}
+        """Of each partition, whether the last fetch left something to read."""
         self.cluster = cast("StreamsApp", self.app).cluster
 
     def _new_consumer_thread(self) -> BatchThread:
@@ -187,8 +195,8 @@ class BatchConsumer(driver.Consumer):
             while not (self.should_stop or fetcher.should_stop):
                 batches, _ = await self._wait_next_records(POLL)
                 for tp, batch in (batches or {}).items():
-                    if tp not in self.open or not self.flow_active:
-                        continue  # it is read again from where the state is
+                    if not self.flow_active:
+                        break  # a rebalance: all is read again from where the state is
                     for channel in cast(Any, self.app.topics)._tp_index[tp]:
                         await channel.queue.put(batch)
         except (asyncio.CancelledError, ConsumerStoppedError):
@@ -216,6 +224,10 @@ class BatchConsumer(driver.Consumer):
     def shut(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Hand over no more batches of these."""
         self.open -= {self._tp(*one) for one in partitions}
+
+    def behind(self, partitions: Iterable[tuple[str, int]]) -> bool:
+        """Whether any of these has something to read, or was not asked yet."""
+        return any(self.is_behind.get(self._tp(*one), True) for one in partitions)
 
     def let(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Hand over batches of these again."""
@@ -260,6 +272,10 @@ class StreamsGate:
     def shut(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Hand over no more."""
         self._consumer.shut(partitions)
+
+    def behind(self, partitions: Iterable[tuple[str, int]]) -> bool:
+        """Whether something is left to read."""
+        return self._consumer.behind(partitions)
 
     def let(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Hand over again."""

@@ -7,8 +7,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
+from streams.merging import Batch
 from streams.partition_log import Cluster
-from streams.runner import Batch, Gate, Meter, Runner, Status
+from streams.runner import Gate, Meter, Runner, Status
 from streams.topology import Topology
 
 STALL = 30.0

@@ -5,19 +5,26 @@ Positions are the state's own: what the consumer skipped or repeated is seen, an
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 from schemas.values import SECOND
 from streams.hosting import LayoutChangedError, PartitionHost
+from streams.merging import Batch, Merge, Piece
 from streams.partition_log import Cluster, FencedError, LogLostError, PartitionLog
-from streams.topology import Incoming, Topology
+from streams.topology import Topology
 
-MOST_RECORDS = 2_000
+WAIT_STEP = 0.02
+LONGEST_TAB = 1.0
+"""Seconds that a tab which is behind is waited for, before the others go on without it."""
+LONGEST_STRAGGLER = 60.0
+"""The same in a history, where order is all."""
+MOST_RECORDS = 4_000
 """Records folded into one transaction, about."""
+SLICE = 250
+"""Records folded without looking up: some ten milliseconds."""
 MOST_WAITING = 20_000
 """Records waiting for one runner, before reading its partitions is paused."""
 DRAIN_LIMIT = 5.0
@@ -27,16 +34,6 @@ FENCED_WAIT = 3.0
 """Seconds that a fenced partition waits: if it is another's now, the group will have said so by then."""
 
 RunnerState = Literal["closed", "opening", "restoring", "open", "fenced", "lost", "failed"]
-
-
-class Batch(NamedTuple):
-    """What was read of one topic and partition: all its records from offset ``start`` up to, not including, ``end``."""
-
-    topic: str
-    partition: int
-    start: int
-    end: int
-    records: list[Incoming]
 
 
 class Gate(Protocol):
@@ -52,6 +49,10 @@ class Gate(Protocol):
 
     def let(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Hand over batches of these partitions again, from where they were shut."""
+        ...
+
+    def behind(self, partitions: Iterable[tuple[str, int]]) -> bool:
+        """Whether any of these has something to read that was not read yet, or nobody knows."""
         ...
 
     async def ends(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
@@ -111,6 +112,17 @@ class Owner(Protocol):
         ...
 
 
+class RetentionError(RuntimeError):
+    """The broker has deleted what was not read yet; nothing may be skipped silently."""
+
+    def __init__(self, topic: str, partition: int, known: int, start: int) -> None:
+        super().__init__(
+            f"{topic}/{partition} begins at offset {start}, and {known} was to be read next: retention has deleted "
+            f"{start - known} messages unread. Their records have to be loaded anew: restore the topic, or load the "
+            "tab into topics of another prefix"
+        )
+
+
 class Runner:
     """Serves one host of one partition until it is closed."""
 
@@ -120,22 +132,30 @@ class Runner:
         self._inputs = [(topic, number) for topic in owner.topology.hosts()[host]]
         self._log = PartitionLog(owner.cluster, host, number)
         self._host: PartitionHost | None = None
-        self._waiting: deque[Batch] = deque()
-        self._count = 0
+        self._merge = Merge({})
+        self._gaps: set[str] = set()
+        """Topics of which something was skipped: they are read again from where the state is."""
+        self._waits_since: float | None = None
+        self._piece = Piece("", [], 0)
+        self._careful = 0
+        """How many records are still to be taken one at a time, since one of them cannot be taken."""
+        self._bad: tuple[str, int, str] | None = None
+        """The record that could not be taken, by topic and offset, and why."""
         self._news = asyncio.Event()
-        self._paused = False
         self._idle = asyncio.Event()
-        self._careful: dict[str, int] = {}
-        """Per topic the offset up to which records are taken one at a time, since one of them cannot be taken."""
+        self._paused = False
         self._task = asyncio.create_task(self._run(), name=f"{host}/{number}")
 
     # -- what the owner says --------------------------------------------------------------
 
     def put(self, batch: Batch) -> None:
-        """Take a batch that was read."""
-        self._waiting.append(batch)
-        self._count += len(batch.records)
-        if self._count > MOST_WAITING:
+        """Take a batch that was read; one that does not follow the last is dropped, and read again."""
+        if self._host is None or self._paused:
+            return
+        if not self._merge.put(batch):
+            self._owner.gaps += 1
+            self._gaps.add(batch.topic)
+        if self._merge.count > MOST_WAITING:
             self._owner.gate.shut(self._inputs)
         self._news.set()
 
@@ -143,7 +163,6 @@ class Runner:
         """End the transaction in flight and begin no other; what waits is dropped, since it will be read again."""
         self._paused = True
         self._owner.gate.shut(self._inputs)
-        self._drop_waiting()
         self._news.set()
         if self.status.state == "open":
             with suppress(TimeoutError):
@@ -152,10 +171,10 @@ class Runner:
     async def resume(self) -> None:
         """Go on after a rebalance that left the partition here; if it was elsewhere meanwhile, we are fenced."""
         self._paused = False
-        self._news.set()
         if self._host is not None:
-            self._drop_waiting()
+            self._merge = Merge(dict(self._host.positions.next))
             await self._owner.seek(self._inputs)
+        self._news.set()
 
     async def close(self) -> None:
         """Let go of the partition."""
@@ -166,23 +185,15 @@ class Runner:
         self._host = None
         self.status.state = "closed"
 
+    def position(self, topic: str) -> int | None:
+        """The offset to read next of a topic, if the state is there to tell it."""
+        return None if self._host is None else self._host.positions.next.get(topic)
+
     # -- life --------------------------------------------------------------
 
     async def _run(self) -> None:
-        wait = FIRST_WAIT
         try:
-            while True:
-                try:
-                    await self._open()
-                    wait = FIRST_WAIT
-                    await self._serve()
-                except FencedError as error:
-                    self._fell("fenced", error)
-                    await asyncio.sleep(FENCED_WAIT)
-                except LogLostError as error:
-                    self._fell("lost", error)
-                    await asyncio.sleep(wait)
-                    wait = min(wait * 2, LONGEST_WAIT)
+            await self._live()
         except LayoutChangedError as error:
             self._owner.fail(error)
         except Exception as error:
@@ -192,11 +203,26 @@ class Runner:
             self._idle.set()
             await self._log.close()
 
+    async def _live(self) -> None:
+        """Open and serve, again and again: what was committed is never lost, what was not is done anew."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                await self._open()
+                wait = FIRST_WAIT
+                await self._serve()
+            except FencedError as error:
+                self._fell("fenced", error)
+                await asyncio.sleep(FENCED_WAIT)
+            except LogLostError as error:
+                self._fell("lost", error)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+
     def _fell(self, state: RunnerState, error: Exception) -> None:
         self.status.state, self.status.problem = state, str(error)
         self._host = None
         self._owner.gate.shut(self._inputs)
-        self._drop_waiting()
 
     async def _open(self) -> None:
         """Fence the former owner, restore what is committed, and read on from there."""
@@ -204,17 +230,17 @@ class Runner:
         self.status.state = "opening"
         await self._log.open()
         self.status.state = "restoring"
-        host, number = self.status.host, self.status.partition
-        restored = await self._log.restore(lambda done, total: self._owner.meter.restored(host, number, done, total))
+        name, number = self.status.host, self.status.partition
+        restored = await self._log.restore(lambda done, total: self._owner.meter.restored(name, number, done, total))
         starts = await self._log.starts([topic for topic, _ in self._inputs])
-        self._host = PartitionHost(self._owner.topology, host, number, restored)
+        host = PartitionHost(self._owner.topology, name, number, restored)
         for topic, start in starts.items():
-            known = self._host.positions.next.setdefault(topic, start)
+            known = host.positions.next.setdefault(topic, start)
             if known < start:
                 raise RetentionError(topic, number, known, start)
-        self._drop_waiting()
+        self._host, self._merge = host, Merge(dict(host.positions.next))
         self.status.state, self.status.problem = "open", ""
-        self.status.next = dict(self._host.positions.next)
+        self.status.next = dict(host.positions.next)
         await self._owner.seek(self._inputs)
         self._news.set()
 
@@ -229,44 +255,97 @@ class Runner:
             except (LogLostError, LayoutChangedError):
                 raise
             except Exception as error:
-                await self._stumbled(error)
+                self._stumbled(error)
                 return
             finally:
                 self._idle.set()
             if taken:
                 self._owner.meter.events(host.name, host.number, taken, time.perf_counter() - started)
 
+    async def _wait(self, host: PartitionHost) -> None:
+        """Until there is something to take, or a timer is due."""
+        while self._paused or not (self._is_ready(host) or self._is_due(host)):
+            self._idle.set()
+            self._news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), self._patience(host))
+
+    def _is_due(self, host: PartitionHost) -> bool:
+        due = host.next_due
+        return due is not None and due <= self._owner.clock()
+
+    def _patience(self, host: PartitionHost) -> float | None:
+        """How long to wait for news, in seconds."""
+        if self._paused:
+            return None
+        if self._merge.count:
+            return WAIT_STEP
+        due = host.next_due
+        return None if due is None else max(0.001, (due - self._owner.clock()) / SECOND)
+
+    def _is_ready(self, host: PartitionHost) -> bool:
+        """Whether to take what waits: no topic of which nothing is here is behind, or it was waited for long enough."""
+        if self._gaps:
+            return True
+        if not self._merge.count:
+            return False
+        empty = [(topic, host.number) for topic in self._merge.empty()]
+        if not empty or self._merge.count > MOST_WAITING or not self._owner.gate.behind(empty):
+            self._waits_since = None
+            return True
+        now = time.monotonic()
+        self._waits_since = self._waits_since or now
+        return now - self._waits_since > (LONGEST_STRAGGLER if host.is_history else LONGEST_TAB)
+
+    # -- one turn --------------------------------------------------------------
+
     async def _turn(self, host: PartitionHost) -> int:
         """Fold what waits, and the timers that are due, and commit what follows."""
         self._idle.clear()
+        if self._gaps:
+            await self._read_again(host)
         taken = 0
-        while self._waiting and taken < MOST_RECORDS and not self._paused:
-            batch = self._waiting.popleft()
-            self._count -= len(batch.records)
-            taken += len(batch.records)
-            if not await self._fold(host, batch):
-                break
+        most = 1 if self._careful else MOST_RECORDS
+        while not self._paused and taken < most and self._is_ready(host) and self._merge.count:
+            for piece in self._merge.take(1 if self._careful else SLICE):
+                self._fold(host, piece)
+                taken += len(piece.records)
+            await asyncio.sleep(0)  # other partitions' transactions go on meanwhile
         if not self._paused:
             host.ticks(self._owner.clock())
         await self._commit(host)
-        if self._count <= MOST_WAITING // 2 and not self._paused:
+        if self._merge.count <= MOST_WAITING // 2 and not self._paused:
             self._owner.gate.let(self._inputs)
         return taken
 
-    async def _fold(self, host: PartitionHost, batch: Batch) -> bool:
-        """Fold one batch; false if something before it is missing, which is then read again."""
-        known = host.positions.next.get(batch.topic, 0)
-        if batch.start > known:
-            self._owner.gaps += 1
-            self._drop_waiting()
-            await self._owner.seek([(batch.topic, host.number)])
-            return False
-        if self._careful.get(batch.topic, 0) > known:
-            await self._one_by_one(host, batch)
-            return True
-        self._last = batch
-        host.fold(batch.topic, batch.records, batch.end)
-        return True
+    def _fold(self, host: PartitionHost, piece: Piece) -> None:
+        """Fold a piece; a record that could not be taken before is set aside now."""
+        self._careful = max(0, self._careful - len(piece.records))
+        first = piece.records[0] if piece.records else None
+        bad = self._bad
+        if bad is not None and first is not None and (piece.topic, first.offset) == bad[:2]:
+            self._bad = None
+            host.park(piece.topic, first, bad[2])
+            return
+        self._piece = piece
+        host.fold(piece.topic, piece.records, piece.end)
+
+    def _stumbled(self, error: Exception) -> None:
+        """A stage raised, and what is in memory may be half-way: open again, and take what waited record by record.
+
+        The one that raises alone is parked with the reason when it comes again.
+        """
+        if len(self._piece.records) == 1:
+            record = self._piece.records[0]
+            self._bad = self._piece.topic, record.offset, f"{type(error).__name__}: {error}"
+        self._careful = MOST_RECORDS
+        self._fell("lost", error)
+
+    async def _read_again(self, host: PartitionHost) -> None:
+        """Read topics again of which something is missing."""
+        gaps, self._gaps = self._gaps, set()
+        self._merge.clear(gaps, host.positions.next)
+        await self._owner.seek([(topic, host.number) for topic in gaps])
 
     async def _commit(self, host: PartitionHost) -> None:
         work = host.work()
@@ -278,64 +357,3 @@ class Runner:
         self.status.parked += work.parked
         if work.parked:
             self._owner.meter.parked(host.name, work.parked)
-
-    # -- what cannot be taken --------------------------------------------------------------
-
-    async def _stumbled(self, error: Exception) -> None:
-        """A stage raised: what is in memory may be half-way. Open again, and take that batch record by record."""
-        self._careful[self._last.topic] = self._last.end
-        self._fell("lost", error)
-
-    async def _one_by_one(self, host: PartitionHost, batch: Batch) -> None:
-        """Commit each record alone; the one that cannot be taken is parked when it comes again."""
-        for record in batch.records:
-            if record.offset < host.positions.next.get(batch.topic, 0):
-                continue
-            at = (batch.topic, record.offset)
-            if self._bad is not None and self._bad[0] == at:
-                host.park(batch.topic, record, self._bad[1])
-                self._bad = None
-            else:
-                try:
-                    host.fold(batch.topic, [record], record.offset + 1)
-                except Exception as error:
-                    self._bad = at, f"{type(error).__name__}: {error}"
-                    raise
-            await self._commit(host)
-        host.fold(batch.topic, [], batch.end)
-
-    _last: Batch = Batch("", 0, 0, 0, [])
-    _bad: tuple[tuple[str, int], str] | None = None
-
-    # -- inside --------------------------------------------------------------
-
-    async def _wait(self, host: PartitionHost) -> None:
-        """Until there is something to take, or a timer is due."""
-        while self._paused or not self._waiting:
-            if not self._paused and (due := host.next_due) is not None and due <= self._owner.clock():
-                return
-            self._idle.set()
-            self._news.clear()
-            due = None if self._paused else host.next_due
-            limit = None if due is None else max(0.001, (due - self._owner.clock()) / SECOND)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), limit)
-
-    def position(self, topic: str) -> int | None:
-        """The offset to read next of a topic, if the state is there to tell it."""
-        return None if self._host is None else self._host.positions.next.get(topic)
-
-    def _drop_waiting(self) -> None:
-        self._waiting.clear()
-        self._count = 0
-
-
-class RetentionError(RuntimeError):
-    """The broker has deleted what was not read yet; nothing may be skipped silently."""
-
-    def __init__(self, topic: str, partition: int, known: int, start: int) -> None:
-        super().__init__(
-            f"{topic}/{partition} begins at offset {start}, and {known} was to be read next: retention has deleted "
-            f"{start - known} messages unread. Load the tab anew (renkei capture --load), then go on with "
-            f"renkei streams --skip {topic}/{partition}"
-        )

@@ -1,0 +1,92 @@
+"""What one partition has read of several topics, handed on in the order of time.
+
+A fused flow reads a topic per tab. In a backlog the topics would come one after another, and rules would see states
+that never were; so the topic with the oldest record goes first, and one that is behind is waited for.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from streams.topology import Incoming
+
+
+class Batch(NamedTuple):
+    """What was read of one topic and partition: all its records from offset ``start`` up to, not including, ``end``."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+    records: list[Incoming]
+
+
+class Piece(NamedTuple):
+    """Some records of one topic in order, and the offset up to which that is all there was."""
+
+    topic: str
+    records: list[Incoming]
+    end: int
+
+
+class _Inlet:
+    """One topic: what waits, and up to where it was read."""
+
+    def __init__(self, end: int) -> None:
+        self.end = end
+        self.records: deque[Incoming] = deque()
+
+
+class Merge:
+    """Puts the batches of several topics into one order."""
+
+    def __init__(self, positions: dict[str, int]) -> None:
+        """``positions``: the offset to read next, per topic."""
+        self._inlets = {topic: _Inlet(end) for topic, end in positions.items()}
+        self.count = 0
+
+    def put(self, batch: Batch) -> bool:
+        """Take a batch, without what is here already; false if something before it is missing."""
+        inlet = self._inlets[batch.topic]
+        if batch.start > inlet.end:
+            return False
+        fresh = [one for one in batch.records if one.offset >= inlet.end] if batch.start < inlet.end else batch.records
+        inlet.records.extend(fresh)
+        inlet.end = max(inlet.end, batch.end)
+        self.count += len(fresh)
+        return True
+
+    def empty(self) -> list[str]:
+        """The topics of which nothing waits."""
+        return [topic for topic, inlet in self._inlets.items() if not inlet.records]
+
+    def take(self, most: int) -> list[Piece]:
+        """The oldest records, up to about so many, in pieces of one topic each; ties go by the name of the topic.
+
+        It ends where a topic runs out: more of it may be older than what the others have.
+        """
+        pieces: list[Piece] = []
+        while most > 0 and self.count and (not pieces or self._inlets[pieces[-1].topic].records):
+            heads = sorted((inlet.records[0].at, topic) for topic, inlet in self._inlets.items() if inlet.records)
+            until = heads[1] if len(heads) > 1 else None
+            piece = self._piece(heads[0][1], until, most)
+            most -= len(piece.records)
+            pieces.append(piece)
+        return pieces
+
+    def clear(self, topics: Iterable[str], positions: dict[str, int]) -> None:
+        """Forget what waits of these topics; they are read again from these offsets."""
+        for topic in topics:
+            inlet = self._inlets[topic]
+            self.count -= len(inlet.records)
+            inlet.records.clear()
+            inlet.end = positions[topic]
+
+    def _piece(self, topic: str, until: tuple[int, str] | None, most: int) -> Piece:
+        inlet = self._inlets[topic]
+        records: list[Incoming] = []
+        waiting = inlet.records
+        while waiting and len(records) < most and (until is None or (waiting[0].at, topic) <= until):
+            records.append(waiting.popleft())
+        self.count -= len(records)
+        return Piece(topic, records, waiting[0].offset if waiting else inlet.end)
