@@ -99,7 +99,6 @@ class PartitionHost:
         self._lodgers: dict[str, Lodger] = {}
         self._ticked: set[str] = set()
         self._work = Work()
-        self._upstream = f"{name}/{number}"
         self._check_layout(restored.layout)
         for workspace in topology.workspaces:
             if workspace in restored.workspaces():
@@ -208,7 +207,7 @@ class PartitionHost:
         if anew:
             at = self.positions.at
             for output in flow.rejoin(at, lambda done, total: None):
-                self._send(workspace, output, at, None, 0)
+                self._send(workspace, output, at)
         return flow
 
     def _forget(self, workspace: str, rows: Mapping[str, StageRows], kept: Mapping[str, StageRows]) -> None:
@@ -259,8 +258,9 @@ class PartitionHost:
         source = Source(self._home, record.offset, self._topology.era)
         outputs = self._lodger(workspace).feed(inner, key, message, at, source)
         self._work.taken += 1
+        cause = f"{self.name}/{topic}/{self.number}:{record.offset}" if outputs and self._topology.spread else ""
         for index, output in enumerate(outputs):
-            self._send(workspace, output, at, record, index)
+            self._send(workspace, output, at, f"{cause}:{index}" if cause else "")
 
     @property
     def _home(self) -> int:
@@ -272,19 +272,19 @@ class PartitionHost:
             return _unpack(record.value)
         return self._topology.framing.decode(record.value, record.headers, topic)
 
-    def _send(self, workspace: str, output: Output, at: int, cause: Incoming | None, index: int) -> None:
+    def _send(self, workspace: str, output: Output, at: int, origin: str = "") -> None:
         topic, message = output.topic, output.message
         place, headers = output.partition, ()
         value: bytes
         framed: Headers = headers
         if topic in _KEPT or not wire.is_noun(topic):
             value = message if isinstance(message, bytes) else pack(message)
-            if cause is not None and self._topology.spread:
-                framed = [(ORIGIN, f"{self._upstream}:{cause.offset}:{index}".encode())]
+            if origin:
+                framed = [(ORIGIN, origin.encode())]
         else:
             value, framed = self._topology.framing.encode(message, topic)
         if place is None:
-            place = home(workspace, output.key, self._topology.partitions, spread=self._spreads(topic))
+            place = home(workspace, output.key, self._topology.partitions, self._spreads(topic))
         sent = Outgoing(in_workspace(workspace, output.key), value, framed, output.at or at)
         self._work.outputs.setdefault((topic, place), []).append(sent)
 
