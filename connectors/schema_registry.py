@@ -1,7 +1,7 @@
 """A schema registry that speaks Confluent's HTTP API, as the framing of messages needs it (``schemas.framing``)."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -33,8 +33,17 @@ class SchemaRegistry:
     With ``register`` off nothing is ever registered: a schema is looked up, and must be there already.
     """
 
-    def __init__(self, send: Send, user: str = "", password: str = "", register: bool = True) -> None:
+    def __init__(
+        self,
+        send: Send,
+        user: str = "",
+        password: str = "",
+        register: bool = True,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
         self._send, self._may_register = send, register
+        self.close = close
+        """Closes its connections."""
         self._headers = {"Accept": _JSON}
         if user:
             self._headers["Authorization"] = f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
@@ -91,7 +100,8 @@ class SchemaRegistry:
 def opened(settings: ConnectionSettings, credentials: Mapping[str, str], register: bool = True) -> SchemaRegistry:
     """The registry at the url of these settings; ``user`` and ``password`` are used where they are given."""
     user, password = credentials.get("user", ""), credentials.get("password", "")
-    return SchemaRegistry(Transport(settings), user, password, register)
+    transport = Transport(settings)
+    return SchemaRegistry(transport, user, password, register, transport.close)
 
 
 def _part(subject: str) -> str:

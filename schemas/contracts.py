@@ -35,7 +35,7 @@ class Contract(Generic[T]):
     """One noun and its schema in force; the values of a message never appear in an error.
 
     ``read`` makes the noun of a record's fields, ``write`` the fields of a noun; ``objects`` are the fields that hold
-    a JSON object.
+    a JSON object. ``CONTRACTS`` has all four.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class Contract(Generic[T]):
 
     def _unwritable(self, fields: Fields, layout: Layout, error: Exception) -> CodecError:
         wrong = [one["name"] for one in layout.parsed["fields"] if not _fits(fields.get(one["name"]), one["type"])]
-        where = f": {', '.join(wrong)}" if fields and wrong else ""
-        return CodecError(f"a {self.title} cannot be written ({type(error).__name__}){where}")
+        where = ", ".join(wrong if fields else self._objects)  # no fields yet: a value that JSON cannot say
+        return CodecError(f"a {self.title} cannot be written: {where} ({type(error).__name__})")
 
     def _unreadable(self, error: Exception) -> CodecError:
         if isinstance(error, KeyError):
