@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import core
+from benchmarks import contracts, core
 from benchmarks.figures import Figure
 
-SUITES: dict[str, Callable[[frozenset[str]], Iterable[Figure]]] = {"core": core.figures}
+SUITES: dict[str, Callable[[frozenset[str]], Iterable[Figure]]] = {
+    "core": core.figures,
+    "contracts": contracts.figures,
+}
 
 
 def main() -> None:

@@ -3,8 +3,9 @@
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from schemas.events import Chain
+from schemas.events import Chain, Extra
 
 CommandOperation = str
 """create, update, upsert, delete, link, email, webhook, or what a stranger's connector names."""
@@ -39,6 +40,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = 0
     on_unknown: OnUnknown = "retry"
     trigger_native: bool = True
+    extra: Extra | UnsetType = UNSET
 
 
 class Applied(msgspec.Struct, frozen=True, tag="applied", kw_only=True):
@@ -51,6 +53,7 @@ class Applied(msgspec.Struct, frozen=True, tag="applied", kw_only=True):
     """What the CRM says it stored, with its modified time where it tells one."""
     duplicate: bool = False
     """The effect was found already there: nothing was written this time."""
+    extra: Extra | UnsetType = UNSET
 
 
 class Rejected(msgspec.Struct, frozen=True, tag="rejected", kw_only=True):
@@ -59,6 +62,7 @@ class Rejected(msgspec.Struct, frozen=True, tag="rejected", kw_only=True):
     command_id: str
     code: str
     reason: str
+    extra: Extra | UnsetType = UNSET
 
 
 class RetryLater(msgspec.Struct, frozen=True, tag="retry_later", kw_only=True):
@@ -67,6 +71,7 @@ class RetryLater(msgspec.Struct, frozen=True, tag="retry_later", kw_only=True):
     command_id: str
     reason: str
     after: float = 0.0
+    extra: Extra | UnsetType = UNSET
 
 
 class Uncertain(msgspec.Struct, frozen=True, tag="uncertain", kw_only=True):
@@ -74,6 +79,7 @@ class Uncertain(msgspec.Struct, frozen=True, tag="uncertain", kw_only=True):
 
     command_id: str
     reason: str
+    extra: Extra | UnsetType = UNSET
 
 
 Outcome: TypeAlias = Applied | Rejected | RetryLater | Uncertain

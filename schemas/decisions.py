@@ -3,8 +3,9 @@
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from schemas.events import Chain
+from schemas.events import Chain, Extra
 
 DecisionKind = Literal[
     "fired", "suppressed", "unknown", "ended",
@@ -31,3 +32,4 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     chain: Chain | None = None
     detail: dict[str, Any] = {}
+    extra: Extra | UnsetType = UNSET

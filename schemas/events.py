@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from schemas.values import Ref, ref
 
@@ -18,6 +19,14 @@ class Chain(msgspec.Struct, frozen=True, array_like=True):
     id: str
     hop: int = 0
     fired: tuple[str, ...] = ()
+
+
+class Extra(msgspec.Struct, frozen=True):
+    """What a newer release wrote into a message that this one does not know: kept, and written again with the noun."""
+
+    schema: str
+    """The Avro schema that the message was written by, as JSON."""
+    fields: dict[str, Any]
 
 
 class ChangeEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -43,6 +52,7 @@ class ChangeEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     partial: bool = False
     into: str = ""
     """The record id that took over, for a merge or a conversion."""
+    extra: Extra | UnsetType = UNSET
 
     @property
     def ref(self) -> Ref:

@@ -3,6 +3,7 @@
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``.
 """
 
+import json
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from rules import calendar_config, workflow_file
 from rules.actions import base
 from rules.actions.control import Arm
 from rules.actions.registry import BUILT_IN
+from schemas import packaged
 from tests.docs.pages import PAGES
 
 _TABLE = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -166,6 +168,33 @@ def _metavar(parameter: click.Parameter) -> str:
     return f"[{words}]" if optional and not words.startswith("[") else words
 
 
+# -- contracts -----------------------------------------------------------------
+
+
+def contract_table(name: str) -> str:
+    """The fields of an Avro schema."""
+    lines = ["| Field | Type | Default | Meaning |", "|---|---|---|---|"]
+    for field in json.loads(packaged.current(name))["fields"]:
+        default = f"`{json.dumps(field['default'])}`" if "default" in field else ""
+        lines.append(f"| `{field['name']}` | {_avro_words(field['type'])} | {default} | {field['doc']} |")
+    return "\n".join(lines)
+
+
+def _avro_words(type_: Any) -> str:
+    if isinstance(type_, list):
+        return " or ".join(_avro_words(one) for one in reversed(type_))
+    if isinstance(type_, str):
+        return type_
+    if type_["type"] == "array":
+        return f"array of {_avro_words(type_['items'])}"
+    if type_["type"] == "enum":
+        return "enum: " + ", ".join(f"`{one}`" for one in type_["symbols"] if one != type_["default"])
+    if type_["type"] == "record":
+        inner = ", ".join(f"`{one['name']}`: {_avro_words(one['type'])}" for one in type_["fields"])
+        return f"record ({inner})"
+    return f"{type_['type']}, {type_['logicalType']}"
+
+
 # -- writing ------------------------------------------------------------------
 
 
@@ -176,6 +205,8 @@ def tables() -> dict[str, Callable[[], str]]:
         made[name] = lambda model=model: table_of(model)  # type: ignore[misc]
     for name, command in commands().items():
         made[f"command {name}"] = lambda command=command: command_table(command)  # type: ignore[misc]
+    for name in packaged.NAMES:
+        made[f"contract {name}"] = lambda name=name: contract_table(name)  # type: ignore[misc]
     return made
 
 
