@@ -48,6 +48,10 @@ Revoked: TypeAlias = Callable[[frozenset[Partition]], None]
 """Told in the thread that polls: these partitions may already be another one's."""
 
 
+class Stalled(BrokerAway):
+    """A partition grows, but nothing of it is delivered any more: make a new consumer."""
+
+
 class _Change(NamedTuple):
     partitions: frozenset[Partition]
     member: Membership | None
@@ -137,7 +141,7 @@ class Consumer:
 
         Raises:
             Gap: what was to be read next is gone from the broker.
-            BrokerAway: a partition grows, but is not delivered for long: make a new consumer.
+            Stalled: a partition grows, but is not delivered for long: make a new consumer.
         """
         with asking("reading"):
             try:
@@ -256,7 +260,7 @@ class Consumer:
             self._watched[one] = _Watched(position, end, now)
         elif now - before.since >= 2 * self._stalled:
             self._watched.clear()
-            raise BrokerAway(
+            raise Stalled(
                 f"{one.topic} {one.number} grows to {end}, but nothing after {position} is delivered: reading it anew"
             )
         elif now - before.since >= self._stalled and not before.sought:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -41,6 +41,22 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: int | None = None
     updated_at: int = 0
     outcome: Outcome | None = None
+
+
+class EffectRows(Protocol):
+    """Where a worker notes what became of each command: a ledger."""
+
+    def entries(self, ids: Sequence[str]) -> dict[str, Entry]:
+        """The rows of these commands, by id."""
+        ...
+
+    def write(self, entries: Sequence[Entry], now: int) -> None:
+        """Notes these rows, all or none: durable when it returns.
+
+        Rows with an outcome, and those written with them, may wait for the ``settle`` that follows, to be durable
+        together with the report.
+        """
+        ...
 
 
 class Ledger:

@@ -19,6 +19,7 @@ class Limiter:
         self._at: int | None = None
         self._paused_until = 0
         self._busy = 0
+        self._share = 1.0
 
     @contextmanager
     def slot(self, now: int) -> Iterator[int]:
@@ -34,6 +35,17 @@ class Limiter:
         """Nobody sends before this time: the vendor asked for a rest, or is not there."""
         with self._lock:
             self._paused_until = max(self._paused_until, until)
+
+    def share(self, part: float) -> None:
+        """Use only this part of the limit: others, who work on the same connection, use the rest."""
+        with self._lock:
+            self._share = part
+
+    def spare(self, now: int) -> bool:
+        """Whether more is left than is kept back for what must not wait: a quarter of a burst."""
+        with self._lock:
+            self._refill(now)
+            return not self._limits.per_minute or self._full >= min(self._burst, 1 + self._burst / 4)
 
     def _enter(self, now: int) -> int:
         with self._lock:
@@ -55,10 +67,10 @@ class Limiter:
             return 50
         if not self._limits.per_minute or self._full >= 1:
             return 0
-        return int((1 - self._full) * _MINUTE / self._limits.per_minute) + 1
+        return int((1 - self._full) * _MINUTE / (self._limits.per_minute * max(self._share, 0.01))) + 1
 
     def _refill(self, now: int) -> None:
-        rate = (self._limits.per_minute or 0) / _MINUTE
+        rate = (self._limits.per_minute or 0) * self._share / _MINUTE
         elapsed = max(0, now - self._at) if self._at is not None else 0  # a clock that jumps back adds nothing
         self._full = min(self._burst, self._full + elapsed * rate)
         self._at = now

@@ -1,13 +1,13 @@
 """Which kinds of connections there are: ours, and those of installed packages (``renkei.connectors``)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from connectors.base import Connector, Send
+from connectors.base import Connector, Request, Response, Send
 from connectors.credentials import Credentials
 from connectors.settings import ConnectionSettings
 from connectors.transport import Transport, authenticated
@@ -68,15 +68,29 @@ def kind_of(name: str, known: Kinds | None = None) -> type[Connector]:
 
 
 def connect(
-    settings: ConnectionSettings, credentials: Credentials, metadata: ConnectionMetadata | None = None
+    settings: ConnectionSettings,
+    credentials: Credentials,
+    metadata: ConnectionMetadata | None = None,
+    check: Callable[[], None] | None = None,
 ) -> tuple[Connector, Send]:
-    """The connector of a connection, and its signed network."""
+    """The connector of a connection, and its signed network; ``check`` is the last before a request leaves."""
     known = metadata or ConnectionMetadata(connection=settings.connection)
     connector = kind_of(settings.kind)(settings, known)
     if isinstance(connector, HasOwnNetwork):
-        return connector, connector.network(credentials)
-    plain = Transport(settings)
+        return connector, _checking(connector.network(credentials), check)
+    plain = _checking(Transport(settings), check)
     return connector, authenticated(plain, connector.authentication(credentials, plain))
+
+
+def _checking(send: Send, check: Callable[[], None] | None) -> Send:
+    if check is None:
+        return send
+
+    def checked(request: Request) -> Response:
+        check()
+        return send(request)
+
+    return checked
 
 
 def _ours(place: str) -> type[Connector]:

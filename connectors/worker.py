@@ -13,7 +13,7 @@ import msgspec
 from connectors.answers import uncertain
 from connectors.base import Connector, NoAnswer, NotSent, Request, Response, Send
 from connectors.guarded import Failed, Guarded
-from connectors.ledger import Entry, Ledger, State, nobody_knows
+from connectors.ledger import EffectRows, Entry, State, nobody_knows
 from connectors.limits import Limiter
 from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater, Uncertain
 from schemas.values import MINUTE
@@ -111,13 +111,14 @@ class Worker:
         self,
         connector: Connector,
         send: Send,
-        ledger: Ledger,
+        ledger: EffectRows,
         source: CommandSource,
         limits: Limiter,
         *,
         policy: Policy | None = None,
         chance: Random | None = None,
         at: Callable[[str], None] = lambda point: None,
+        may_go_on: Callable[[], bool] = lambda: True,
     ) -> None:
         self._connector = connector
         self._guarded = Guarded(connector)
@@ -127,18 +128,22 @@ class Worker:
         self._limits = limits
         self._policy = policy or Policy()
         self._chance = chance or Random()  # noqa: S311  # spreads retries, guards nothing
-        self._at = at
+        self._at, self._may_go_on = at, may_go_on
         self._down = 0
 
     def turn(self, now: int) -> Turn:
         """One round: take, send what may be sent, look up what is uncertain, settle. ``now`` in milliseconds.
 
         ``at`` is called at claimed, sent, answered, recorded and settled, where a test may stop the worker.
+        ``may_go_on`` is asked before each batch but the first: who shares commands has to look around in between.
         """
         tally = _Round(now)
         commands = self._source.take(self._policy.window)
         self._at("claimed")
-        for batch in _batches(self._ready(commands, tally), self._connector, self._guarded.most):
+        for number, batch in enumerate(_batches(self._ready(commands, tally), self._connector, self._guarded.most)):
+            if number and not self._may_go_on():
+                tally.wake(now)
+                break
             if not self._batch(batch, tally):
                 break
         if tally.ended() and (tally.behind or len(commands) == self._policy.window):
@@ -154,7 +159,7 @@ class Worker:
         busy: set[str] = set()
         for command in commands:
             entry = entries.get(command.id) or Entry(command=command, state="planned")
-            lane = _lane(command)
+            lane = lane_of(command)
             if lane in busy:
                 tally.behind = True  # its forerunner may end in this turn
             elif entry.state in {"done", "unknown"}:
@@ -338,7 +343,7 @@ class Worker:
         return self._chance.randint(1, most)
 
 
-def _lane(command: Command) -> str:
+def lane_of(command: Command) -> str:
     """Commands of one lane wait for each other: those of one record, or of one key."""
     if command.record_id:
         return f"{command.tab}/{command.record_id}"
@@ -349,15 +354,19 @@ def _looks_first(command: Command, connector: Connector) -> bool:
     return command.key is not None and command.operation in connector.look_first
 
 
+def group_of(command: Command) -> tuple[object, ...]:
+    """Commands of one group may leave in one request."""
+    key = command.key[0] if command.key else ""
+    return (command.tab, command.operation, key, command.trigger_native)
+
+
 def _batches(ready: Sequence[Entry], connector: Connector, most: Callable[[Command], int]) -> Iterator[list[Entry]]:
     """Batches that one request can carry; those to be looked up go alone. In order of their oldest command."""
     groups: dict[tuple[object, ...], list[Entry]] = {}
     for entry in ready:
         command = entry.command
         alone = command.id if entry.state == "sent" or _looks_first(command, connector) else ""
-        key = command.key[0] if command.key else ""
-        group = (command.tab, command.operation, key, command.trigger_native, alone)
-        groups.setdefault(group, []).append(entry)
+        groups.setdefault((*group_of(command), alone), []).append(entry)
     for entries in groups.values():
         size = most(entries[0].command)
         for start in range(0, len(entries), size):

@@ -83,3 +83,17 @@ class Uncertain(msgspec.Struct, frozen=True, tag="uncertain", kw_only=True):
 
 
 Outcome: TypeAlias = Applied | Rejected | RetryLater | Uncertain
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one command, on its way back to the journey that planned it.
+
+    ``at`` is when it was reported, in milliseconds; ``chain`` the command's own.
+    """
+
+    at: int
+    connection: str
+    journey: str
+    fire: str
+    outcome: Outcome
+    chain: Chain | None = None

@@ -206,10 +206,10 @@ def test_nothing_is_read_of_what_was_assigned_before_somebody_says_from_where(
     consumer.subscribe([topic], lambda partitions, _: told.append(partitions), lambda _: None)
     found: list[Delivered] = []
     deadline = time.monotonic() + 10
-    while not told and time.monotonic() < deadline:
+    while not any(told) and time.monotonic() < deadline:
         found += consumer.poll(100)
     found += consumer.poll(500)
-    assert told == [frozenset({Partition(topic, 0), Partition(topic, 1)})]
+    assert told[-1] == {Partition(topic, 0), Partition(topic, 1)}
     assert found == []
     consumer.seek(Partition(topic, 0), 1)
     assert values(read(consumer, 1)) == ["b"]
