@@ -53,7 +53,6 @@ class Applied(msgspec.Struct, frozen=True, tag="applied", kw_only=True):
     """What the CRM says it stored, with its modified time where it tells one."""
     duplicate: bool = False
     """The effect was found already there: nothing was written this time."""
-    extra: Extra | UnsetType = UNSET
 
 
 class Rejected(msgspec.Struct, frozen=True, tag="rejected", kw_only=True):
@@ -62,7 +61,6 @@ class Rejected(msgspec.Struct, frozen=True, tag="rejected", kw_only=True):
     command_id: str
     code: str
     reason: str
-    extra: Extra | UnsetType = UNSET
 
 
 class RetryLater(msgspec.Struct, frozen=True, tag="retry_later", kw_only=True):
@@ -71,7 +69,6 @@ class RetryLater(msgspec.Struct, frozen=True, tag="retry_later", kw_only=True):
     command_id: str
     reason: str
     after: float = 0.0
-    extra: Extra | UnsetType = UNSET
 
 
 class Uncertain(msgspec.Struct, frozen=True, tag="uncertain", kw_only=True):
@@ -79,7 +76,6 @@ class Uncertain(msgspec.Struct, frozen=True, tag="uncertain", kw_only=True):
 
     command_id: str
     reason: str
-    extra: Extra | UnsetType = UNSET
 
 
 Outcome: TypeAlias = Applied | Rejected | RetryLater | Uncertain
@@ -97,3 +93,4 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fire: str
     outcome: Outcome
     chain: Chain | None = None
+    extra: Extra | UnsetType = UNSET

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from io import BytesIO
-from typing import Any, Generic, Protocol, TypeVar, cast, get_args
+from typing import Any, Generic, Protocol, TypeVar, get_args
 
 import msgspec
 from fastavro import schemaless_reader, schemaless_writer
@@ -16,7 +16,7 @@ from fastavro.validation import validate
 
 from schemas import packaged
 from schemas.codec import CodecError
-from schemas.commands import Applied, Command, OnUnknown, Outcome, Rejected, RetryLater, Uncertain
+from schemas.commands import Command, OnUnknown, Outcome, Report
 from schemas.decisions import Decision, DecisionKind
 from schemas.events import Chain, ChangeEvent, Extra, Operation
 from schemas.layout import Fields, Layout
@@ -198,15 +198,23 @@ def _write_command(command: Command) -> Fields:
 _OUTCOMES: dict[str, type[Any]] = {str(type_.__struct_config__.tag): type_ for type_ in get_args(Outcome)}
 
 
-def _read_outcome(fields: Fields) -> Outcome:
-    type_ = _OUTCOMES[fields["kind"]]
+def _read_report(fields: Fields) -> Report:
+    type_ = _OUTCOMES[fields.pop("kind")]
     fields["fields"] = _from_object(fields["fields"])
-    return cast(Outcome, type_(**{name: fields[name] for name in type_.__struct_fields__ if name in fields}))
+    outcome = type_(**{name: fields.get(name) for name in type_.__struct_fields__})
+    chain = _chain(fields["chain"]) if fields["chain"] is not None else None
+    return Report(
+        at=fields["at"], connection=fields["connection"], journey=fields["journey"], fire=fields["fire"],
+        outcome=outcome, chain=chain, extra=fields.get("extra", msgspec.UNSET),
+    )  # fmt: skip
 
 
-def _write_outcome(outcome: Outcome) -> Fields:
-    fields = {"kind": outcome.__struct_config__.tag, **_asdict(outcome)}
+def _write_report(report: Report) -> Fields:
+    outcome = report.outcome
+    fields = {**_asdict(report), "kind": outcome.__struct_config__.tag, **_asdict(outcome)}
     fields["fields"] = _object(fields.get("fields", {}))
+    if report.chain is not None:
+        fields["chain"] = _asdict(report.chain)
     return fields
 
 
@@ -228,8 +236,6 @@ def _write_decision(decision: Decision) -> Fields:
 
 CHANGE_EVENT = Contract("change_event", "ChangeEvent", ["after"], _read_event, _write_event)
 COMMAND = Contract("command", "Command", ["fields"], _read_command, _write_command)
-OUTCOME: Contract[Applied | Rejected | RetryLater | Uncertain] = Contract(
-    "outcome", "Outcome", ["fields"], _read_outcome, _write_outcome
-)
+OUTCOME = Contract("outcome", "Outcome", ["fields"], _read_report, _write_report)
 DECISION = Contract("decision", "Decision", ["detail"], _read_decision, _write_decision)
 CONTRACTS: Mapping[str, Contract[Any]] = {one.name: one for one in (CHANGE_EVENT, COMMAND, OUTCOME, DECISION)}

