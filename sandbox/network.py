@@ -122,10 +122,11 @@ class _Connection:
             limit = line.limit(way)
             left = len(chunk) if limit is None else limit - self.carried[way]
             size = min(left, len(chunk), _CHUNK if line.rate is None else max(1, int(line.rate / 20)))
-            target.write(chunk[:size])
-            await target.drain()
+            # Counted first, so that whoever has got an answer finds it counted.
             self.carried[way] += size
             self._proxy.count(way, size)
+            target.write(chunk[:size])
+            await target.drain()
             if size == left and limit is not None:
                 raise _Reset
             if line.rate is not None:
