@@ -50,9 +50,12 @@ kafka: setup ## Apache Kafka on this machine (Java 17, Maven once): make kafka B
 kafka-stop: setup ## end it; what it holds stays in .kafka
 	@$(BIN)/python -m sandbox.broker stop --folder $(FOLDER)
 
+PIN := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header --no-annotate -q
+
 lock: ## pin the dependencies again, with hashes and without addresses
-	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
+	@$(PIN) --extra dev -o requirements.lock
+	@$(PIN) --constraints requirements.lock -o deploy/requirements.lock
 
 clean: ## remove what was built here
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

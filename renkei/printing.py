@@ -35,7 +35,6 @@ def print_journey(console: Console, report: JourneyReport) -> None:
 
 def print_sandbox(console: Console, sandbox: Sandbox) -> None:
     """Where the practice CRMs are, for a look around."""
-    console.print("\nThe sandbox is still running; stop it with Ctrl-C.")
     for crm in (sandbox.zoho, sandbox.salesforce, sandbox.vtiger):
         console.print(f"  {crm.kind:<11} {crm.url}")
     console.print(f"  {'mail':<11} smtp://{sandbox.mail.host}:{sandbox.mail.port}")

@@ -4,12 +4,21 @@ import socket
 import struct
 import threading
 from asyncio import BaseTransport, Transport
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+
+class Address(NamedTuple):
+    """Where to listen; port 0 is any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+LOOPBACK = Address()
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -65,7 +74,8 @@ class _Server(uvicorn.Server):
 class Host:
     """Serves an application from ``start`` until ``stop``."""
 
-    def __init__(self, app: ASGIApp, connections: Connections, name: str) -> None:
+    def __init__(self, app: ASGIApp, connections: Connections, name: str, address: Address = LOOPBACK) -> None:
+        self._address = address
         self.url = ""
         """Where it listens; empty before ``start``."""
         config = uvicorn.Config(
@@ -77,11 +87,12 @@ class Host:
         self._thread = threading.Thread()
 
     def start(self) -> None:
-        """Begin to answer. Raises RuntimeError when the server does not come up within ten seconds."""
+        """Begin to answer. Raises OSError: the port is taken; RuntimeError: not up within ten seconds."""
         # asyncio switches Nagle's delay off only where the protocol is named; without it every answer takes 40 ms.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bind(listener, self._address)
+        self.url = f"http://{self._address.host}:{listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._run, args=(listener,), name=self._name, daemon=True)
         self._thread.start()
         if not self._server.listening.wait(10):
@@ -99,3 +110,13 @@ class Host:
     def _run(self, listener: socket.socket) -> None:
         with listener:
             self._server.run(sockets=[listener])
+
+
+def bind(listener: socket.socket, address: Address) -> None:
+    """Take an address. Raises OSError that names it when it is taken; the listener is closed then."""
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        where = f"{address.host}:{address.port}"
+        raise OSError(error.errno, f"{error.strerror}; name another port", where) from None

@@ -11,6 +11,7 @@ from email.policy import default
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from sandbox.clock import Clock
+from sandbox.hosting import LOOPBACK, Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,12 @@ class MailFaults:
 class MailSink:
     """An SMTP server from ``start`` until ``stop``; ``messages`` are all that it accepted."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, address: Address = LOOPBACK) -> None:
         self.faults = MailFaults()
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: list[Mail] = []
-        self.host = "127.0.0.1"
+        self.host, self._wanted = address
         self.port = 0
         """Where it listens; 0 before ``start``."""
         self._running = ExitStack()
@@ -112,7 +113,7 @@ class MailSink:
 
     async def _listen(self) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: SMTP(self, hostname="sandbox", loop=loop), self.host, 0)
+        return await loop.create_server(lambda: SMTP(self, hostname="sandbox", loop=loop), self.host, self._wanted)
 
 
 def _cut(server: SMTP) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from sandbox.clock import Clock
 from sandbox.emulator import Emulator
 from sandbox.faults import Faulty
-from sandbox.hosting import Connections, Host
+from sandbox.hosting import LOOPBACK, Address, Connections, Host
 from sandbox.mail import MailSink
 from sandbox.salesforce.emulator import Salesforce
 from sandbox.seed import JOURNEY, CrmSeed, Seed, field_value, load_seed
@@ -31,10 +31,10 @@ class Crm:
     The person's hand writes as a human user does in the CRM's own pages: in our field values, through no API.
     """
 
-    def __init__(self, kind: Kind, emulator: Emulator, seed: CrmSeed) -> None:
+    def __init__(self, kind: Kind, emulator: Emulator, seed: CrmSeed, address: Address = LOOPBACK) -> None:
         connections = Connections()
         faulty = Faulty(emulator.app, emulator.plan, emulator.refusal, emulator.expire, connections.drop)
-        self.host = Host(faulty, connections, kind)
+        self.host = Host(faulty, connections, kind, address)
         self.kind = kind
         self.credentials: Mapping[str, str] = emulator.credentials
         self.faults = emulator.plan
@@ -137,16 +137,23 @@ class Sandbox:
     """The practice range: use it as a context manager.
 
     ``with Sandbox() as s: s.zoho.url, s.crm("zoho").insert("Deals", …), s.mail.port, s.clock.set(…)``.
-    All CRMs and the mail server share one clock.
+    All CRMs and the mail server share one clock. Ports are free ones; with an ``address`` whose port is named,
+    Zoho listens there and Salesforce, Vtiger and the mail server on the next three.
     """
 
-    def __init__(self, seed: Seed | Mapping[str, Any] | Path | str = JOURNEY, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        seed: Seed | Mapping[str, Any] | Path | str = JOURNEY,
+        clock: Clock | None = None,
+        address: Address = LOOPBACK,
+    ) -> None:
         self.seed = load_seed(seed)
         self.clock = clock or Clock()
-        self.zoho = Crm("zoho", Zoho(self.seed.zoho, self.clock), self.seed.zoho)
-        self.salesforce = Crm("salesforce", Salesforce(self.seed.salesforce, self.clock), self.seed.salesforce)
-        self.vtiger = Crm("vtiger", Vtiger(self.seed.vtiger, self.clock), self.seed.vtiger)
-        self.mail = MailSink(self.clock)
+        at = [address._replace(port=address.port and address.port + index) for index in range(4)]
+        self.zoho = Crm("zoho", Zoho(self.seed.zoho, self.clock), self.seed.zoho, at[0])
+        self.salesforce = Crm("salesforce", Salesforce(self.seed.salesforce, self.clock), self.seed.salesforce, at[1])
+        self.vtiger = Crm("vtiger", Vtiger(self.seed.vtiger, self.clock), self.seed.vtiger, at[2])
+        self.mail = MailSink(self.clock, at[3])
         self._crms: dict[str, Crm] = {crm.kind: crm for crm in (self.zoho, self.salesforce, self.vtiger)}
         self._running = ExitStack()
 

@@ -46,6 +46,7 @@ def demo(
         else:
             _tell(console, sandbox, shown)
         if keep:
+            console.print("\nThe sandbox is still running; stop it with Ctrl-C.")
             print_sandbox(console, sandbox)
             sandbox.clock.follow_the_wall()
             signal.sigwait({signal.SIGINT, signal.SIGTERM})

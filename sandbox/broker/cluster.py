@@ -17,7 +17,7 @@ from sandbox.broker.errors import AlreadyRunningError, BrokerError
 from sandbox.broker.jars import jars, java
 from sandbox.broker.node import STOP_SECONDS, Node
 from sandbox.broker.properties import Ports, logging_config, server_properties, written
-from sandbox.broker.wire import free_ports
+from sandbox.ports import free_ports
 
 _FILE = "cluster.json"
 _JVM = ("-Xms64m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=4", "-Djava.awt.headless=true")

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from sandbox.broker.errors import AlreadyRunningError, BrokerError
-from sandbox.broker.wire import is_free, members
+from sandbox.broker.wire import members
+from sandbox.ports import is_free
 
 _PROC = Path("/proc/self")
 START_SECONDS, STOP_SECONDS = 120.0, 20.0

@@ -1,13 +1,10 @@
-"""The few bytes of Kafka's protocol that tell whether a broker answers, and free ports for it."""
+"""The few bytes of Kafka's protocol that tell whether a broker answers."""
 
-import random
 import socket
 import struct
 
 _METADATA, _VERSION = 3, 1
 _CLIENT = b"renkei-sandbox"
-_PORTS = range(20_000, 30_000)
-"""Below the ports that outgoing connections get, so that a broker finds its own again when it is started anew."""
 
 
 def members(port: int, limit: float = 2.0) -> frozenset[int]:
@@ -47,25 +44,3 @@ def _exactly(connection: socket.socket, count: int) -> bytes:
             raise ConnectionResetError("the broker closed the connection")
         taken += part
     return taken
-
-
-def free_ports(count: int) -> list[int]:
-    """Different loopback ports that nobody listens on now."""
-    found: list[int] = []
-    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
-        if is_free(port):
-            found.append(port)
-        if len(found) == count:
-            break
-    return found
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens on a loopback port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

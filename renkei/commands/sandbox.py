@@ -1,0 +1,59 @@
+"""``renkei sandbox``: the practice CRMs and their mail server, until stopped."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from connectors.credentials import variable
+from renkei.options import JsonOption, say_json, told
+from renkei.printing import print_sandbox
+from sandbox.hosting import Address
+from sandbox.seed import JOURNEY
+from sandbox.server import Sandbox
+
+Port = Annotated[int, typer.Option(help="Zoho's; the others follow. Free ports unless named.", show_default=False)]
+HostName = Annotated[str, typer.Option("--host", help="Where to listen. Other machines cannot reach the loopback.")]
+SeedFile = Annotated[Path, typer.Option(metavar="FILE", help="Tabs, users and first records.", show_default=False)]
+
+
+def sandbox(
+    port: Port = 0, host: HostName = "127.0.0.1", seed: SeedFile = JOURNEY, as_json: JsonOption = False
+) -> None:
+    """Serve practice CRMs (Zoho, Salesforce, Vtiger) and a mail server with first records, until stopped."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with told(as_json), Sandbox(seed, address=Address(host, port)) as running:
+        if as_json:
+            say_json({"urls": _urls(running), "variables": variables(running)})
+        else:
+            _tell(Console(), running)
+        stopped.wait()
+
+
+def _tell(console: Console, running: Sandbox) -> None:
+    print_sandbox(console, running)
+    console.print(
+        "\nA project uses them with these variables, and allow_private: true in its connections:", soft_wrap=True
+    )
+    for name, value in variables(running).items():
+        console.print(f"  {name}={value}", soft_wrap=True, highlight=False)
+    console.print("\nStop it with Ctrl-C.")
+
+
+def _urls(running: Sandbox) -> dict[str, str]:
+    urls: dict[str, str] = {crm.kind: crm.url for crm in (running.zoho, running.salesforce, running.vtiger)}
+    return {**urls, "mail": f"smtp://{running.mail.host}:{running.mail.port}"}
+
+
+def variables(running: Sandbox) -> dict[str, str]:
+    """The practice credentials as a connection named after its CRM reads them; they open nothing else."""
+    return {
+        variable(crm.kind, name): value
+        for crm in (running.zoho, running.salesforce, running.vtiger)
+        for name, value in crm.credentials.items()
+    }

@@ -1,0 +1,56 @@
+"""``renkei sandbox`` serves until it is told to stop, where it was told to, or says why it cannot."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.ports import free_ports
+
+COMMAND = [sys.executable, "-c", "from renkei.cli import main; main()", "sandbox", "--json"]
+
+
+@contextmanager
+def served(*words: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout is not None
+            yield running, json.loads(running.stdout.readline())
+        finally:
+            running.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_practice_crms_answer_until_stopped(number: signal.Signals) -> None:
+    with served() as (running, told):
+        secrets = told["variables"]
+        names = ("client_id", "client_secret", "refresh_token")
+        form = {name: secrets[f"RENKEI_ZOHO_{name.upper()}"] for name in names} | {"grant_type": "refresh_token"}
+        answer = requests.post(told["urls"]["zoho"] + "/oauth/v2/token", data=form, timeout=10)
+        assert answer.json()["access_token"]
+        running.send_signal(number)
+        assert running.wait(20) == 0
+
+
+def test_the_ports_follow_each_other_and_a_taken_one_is_named() -> None:
+    port = next(port for port in free_ports(50) if not {port + 1, port + 2, port + 3} - set(_free(port)))
+    with served("--port", str(port)) as (_, told):
+        wanted = dict(zip(("zoho", "salesforce", "vtiger", "mail"), range(port, port + 4), strict=True))
+        assert {name: int(url.rpartition(":")[2]) for name, url in told["urls"].items()} == wanted
+        with served("--port", str(port + 2)) as (_, second):
+            assert not second["ok"]
+            assert f"127.0.0.1:{port + 2}" in second["error"]
+
+
+def _free(port: int) -> Iterator[int]:
+    for other in range(port + 1, port + 4):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", other)):
+                yield other
