@@ -8,7 +8,7 @@ commits nothing; without permission to read that topic, both look the same).
 
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from connectors.kafka_io import PATIENCE, Admin, BrokerAway, Delivered, Partition, Refused
@@ -23,8 +23,8 @@ BACK = 20 * 60_000
 class Groups(Protocol):
     """What is asked of an administrator of the broker."""
 
-    def groups(self) -> Sequence[str]:
-        """All groups that ever committed and are not forgotten."""
+    def groups(self) -> frozenset[str]:
+        """The groups that the broker knows, also those without members."""
 
     def committed(self, group: str) -> dict[Partition, int]:
         """The offsets that a group has committed."""
@@ -90,8 +90,8 @@ class CommitTimes:
         for one in homes:
             self._records.seek(one, self._positions[one])
         self._records.hold(homes - open_)
-        for one in _drained(self._records, {part: ends[part] for part in open_}):
-            self._note(one)
+        for message in _drained(self._records, {one: ends[one] for one in open_}):
+            self._note(message)
         self._positions |= {one: self._records.position(one) or self._positions[one] for one in homes}
         return self._times
 
@@ -113,8 +113,8 @@ class CommitTimes:
 class LagReader:
     """Observes groups through an administrator and consumers of its own. Belongs to one thread.
 
-    ``wanted``: which groups are looked at. Of a topic that a group reads, all partitions are, also those where it has not
-    committed yet: all that is in them waits.
+    ``wanted``: which groups are looked at. Of a topic that a group reads, all partitions are, also those where it has
+    not committed yet: all that is in them waits.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class LagReader:
         known = {at: told for at, told in self._oldest.items() if at in behind}
         left = sorted(behind - known.keys(), key=lambda at: at[1])
         while left:  # a partition twice, where two groups read it: one after the other
-            batch = {one: offset for one, offset in reversed(left)}
+            batch = dict(reversed(left))
             known |= first_records(self._records, batch, ends)
             left = [(one, offset) for one, offset in left if batch[one] != offset]
         self._oldest = known
@@ -258,15 +258,13 @@ class OpenLagReader(LagReader):
     """A reader with connections of its own."""
 
     def __init__(self, address: str, wanted: Callable[[str], bool], clock: Callable[[], int]) -> None:
-        self._admin_of_ours = Admin(address, "lag")
-        self._consumers = [Consumer(address, name="lag") for _ in range(2)]
-        records, commits = self._consumers
-        times = CommitTimes(commits, self._admin_of_ours, clock)
-        super().__init__(self._admin_of_ours, records, wanted, times=times, clock=clock)
+        admin, records, commits = Admin(address, "lag"), Consumer(address, name="lag"), Consumer(address, name="lag")
+        self._opened: tuple[Admin | Consumer, ...] = (records, commits, admin)
+        super().__init__(admin, records, wanted, times=CommitTimes(commits, admin, clock), clock=clock)
 
     def close(self) -> None:
         """End the connections."""
-        for one in (*self._consumers, self._admin_of_ours):
+        for one in self._opened:
             one.close()
 
 
