@@ -1,6 +1,6 @@
 """What the commands share: their common arguments, and how refusals and results are told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from connectors.credentials import CredentialError
+from connectors.kafka_io import KafkaTrouble
 from connectors.registry import UnknownConnector
 from renkei.folder import Folder, read_folder
-from rules.errors import WorkflowError
+from rules.errors import Place, WorkflowError, refuse
 from schemas.codec import to_json
 from streams.store import StoreError
 
@@ -20,8 +21,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 StateOption = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="Where the state is; .renkei in the project unless named.")
 ]
+BrokerOption = Annotated[
+    str, typer.Option("--broker", metavar="ADDRESS", help="kafka://host:port; the one of renkei.yaml unless named.")
+]
+ProjectOption = Annotated[
+    Path, typer.Option("--project", metavar="DIR", help="The project folder.", show_default=False)
+]
 
-EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector)
+EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, KafkaTrouble)
 
 
 @contextmanager
@@ -43,10 +50,23 @@ def say_json(document: Any) -> None:
     typer.echo(to_json(document).decode())
 
 
-def opened_folder(path: Path, state: Path | None = None) -> Folder:
-    """The project of a folder, with another place for its state if one is named."""
+def opened_folder(path: Path, state: Path | None = None, kafka: Mapping[str, object] | None = None) -> Folder:
+    """The project of a folder, with another place for its state and other Kafka settings where they are named."""
     folder = read_folder(path)
+    named = {name: value for name, value in (kafka or {}).items() if value is not None}
+    if named:
+        part = folder.settings.kafka.model_copy(update=named)
+        folder = replace(folder, settings=folder.settings.model_copy(update={"kafka": part}))
     return folder if state is None else replace(folder, state_folder=state)
+
+
+def broker_of(folder: Folder, named: str = "") -> str:
+    """The broker's address, from the command or the settings. Raises WorkflowError where there is none."""
+    address = named or folder.settings.kafka.broker
+    if not address:
+        hint = "Name it: --broker kafka://host:port, or `broker:` below `kafka:`."
+        refuse("no broker is named", hint, Place("renkei.yaml"))
+    return address
 
 
 def command_of(words: str, folder: Path) -> str:

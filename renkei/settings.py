@@ -8,6 +8,7 @@ from connectors.settings import ConnectionSettings
 from rules.calendar_config import CalendarConfig
 from rules.durations import Duration
 from rules.rounds import Limits
+from schemas.keys import MAIN
 from schemas.metadata import FieldType
 from schemas.values import HOUR
 
@@ -75,6 +76,17 @@ class LimitsPart(Part):
         return Limits(hops=self.hops, fires_per_hour=self.fires_per_hour, grace=self.grace_hours * HOUR)
 
 
+class KafkaPart(Part):
+    """Where and how a project runs on Kafka; without it, everything runs on one machine."""
+
+    broker: str = Field("", description="kafka://host:port, or several hosts with commas; --broker goes before it.")
+    partitions: int = Field(12, ge=1, le=1000, description="Partitions of each topic; it cannot change later.")
+    replication: int = Field(1, ge=1, le=9, description="Copies of each partition; 3 where three brokers run.")
+    spread: bool = Field(False, description="Whether one workspace is spread over all partitions.")
+    schema_registry: str = Field("", description="The url of a schema registry, if there is one.")
+    prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="Stands in front of every topic and group name.")
+
+
 class ProjectFile(Part):
     """The whole file."""
 
@@ -85,6 +97,13 @@ class ProjectFile(Part):
     limits: LimitsPart = Field(
         LimitsPart(hops=10, fires_per_hour=20, grace_hours=24),
         description="What protects against loops and old timers.",
+    )
+    workspace: str = Field(
+        MAIN, pattern=r"^[a-z0-9_-]+$", description="Whose events these are, where several share a broker."
+    )
+    kafka: KafkaPart = Field(
+        KafkaPart(broker="", partitions=12, replication=1, spread=False, schema_registry="", prefix=""),
+        description="Where and how it runs on Kafka.",
     )
     history: bool = Field(
         False, description="Whether files are history: their times drive the clock, and nothing waits."

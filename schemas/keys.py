@@ -23,3 +23,11 @@ def parted(key: bytes) -> tuple[str, str]:
 def partition_of(text: str, count: int) -> int:
     """The partition in which a workspace, a record or a journey is at home among ``count``."""
     return crc32(text.encode()) % count
+
+
+def home(workspace: str, key: str, count: int, spread: bool) -> int:
+    """The partition of a message: its workspace's, so that one task has all of it, or its own where that is spread.
+
+    ``key`` is the record of a change event, the journey of an outcome.
+    """
+    return partition_of(key if spread else workspace, count)

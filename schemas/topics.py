@@ -5,6 +5,9 @@ JOURNEYS = "journeys"
 OUTCOMES = "outcomes"
 DECISIONS = "decisions"
 PARKED = "parked"
+WORKFLOWS = "workflows"
+FLOW = "flow"
+"""The host whose state holds all stages of a workspace that is fused."""
 
 
 def changes(tab: str) -> str:

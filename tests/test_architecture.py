@@ -22,7 +22,7 @@ MAY_IMPORT = {
 
 ONLY_IN = {
     "faust": {"streams/faust_runtime.py"},
-    "kafka": {"connectors/kafka_io.py"},
+    "kafka": {"connectors/kafka_io.py", "connectors/kafka_reading.py"},
     "requests": {"connectors/transport.py", "connectors/auth.py"},
 }  # fmt: skip
 """Libraries that one file, or two, may import."""

@@ -1,0 +1,131 @@
+"""The topics of a project on a broker: which there are, how long they keep what, and whether they still fit."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from connectors.kafka_io import TopicSpec
+from renkei.folder import Folder
+from renkei.wiring import NO_CAPTURE, tabs_of
+from rules.book import Book
+from rules.errors import Place, Problem, Problems
+from schemas import topics
+from schemas.values import DAY
+
+LARGEST = 8_388_608
+"""Bytes of a message at most: the state of a journey with many records is one message."""
+
+STAGES = ("records", "relations", "journeys")
+
+
+class TopicAdmin(Protocol):
+    """What looks at a broker's topics and makes them."""
+
+    def partitions(self, topics: Sequence[str]) -> Mapping[str, int]:
+        """How many partitions each topic has; those that are not there are left out."""
+        ...
+
+    def settings(self, topic: str) -> Mapping[str, str]:
+        """The settings of a topic that are its own."""
+        ...
+
+    def create(self, specs: Sequence[TopicSpec]) -> None:
+        """Make topics."""
+        ...
+
+    def alter(self, topic: str, settings: Mapping[str, str]) -> None:
+        """Change settings of a topic."""
+        ...
+
+
+def topics_of(folder: Folder, book: Book) -> list[TopicSpec]:
+    """Every topic of a project, by the partition count and the prefix of its settings. Pure.
+
+    All topics that the flow reads or keeps its state in have one partition count: a message and the state that it meets
+    are at home in the same partition number. Ledgers have that of their commands.
+    """
+    return sorted(_specs(folder, book), key=lambda spec: spec.name)
+
+
+def _specs(folder: Folder, book: Book) -> Iterator[TopicSpec]:
+    kafka = folder.settings.kafka
+
+    def spec(name: str, settings: Mapping[str, str], partitions: int = kafka.partitions) -> TopicSpec:
+        common = {"max.message.bytes": str(LARGEST), "min.insync.replicas": "2" if kafka.replication >= 3 else "1"}
+        return TopicSpec(kafka.prefix + name, partitions, kafka.replication, {**common, **settings})
+
+    for connection, part in folder.settings.connections.items():
+        tabs = tabs_of(book).get(connection, [])
+        if part.kind not in NO_CAPTURE and (tabs or part.files):
+            yield from (spec(topics.changes(f"{connection}:{tab}"), _kept(90)) for tab in tabs)
+            yield spec(topics.positions(connection), _COMPACTED, 1)
+        if part.kind != "file":
+            yield spec(topics.commands(connection), _kept(7))
+            yield spec(topics.bulk(connection), _kept(7))
+            yield spec(topics.ledger(connection), _COMPACTED)
+    for name in (topics.RELATIONS, topics.JOURNEYS):
+        yield spec(name, _kept(1))
+    for host in STAGES if kafka.spread else (topics.FLOW,):
+        yield spec(topics.state(host), _COMPACTED)
+    yield spec(topics.OUTCOMES, _kept(7))
+    yield spec(topics.DECISIONS, _kept(400))
+    yield spec(topics.PARKED, _kept(30), 1)
+    yield spec(topics.WORKFLOWS, _COMPACTED, 1)
+
+
+def _kept(days: int) -> dict[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(days * DAY)}
+
+
+_COMPACTED = {"cleanup.policy": "compact"}
+
+
+def prepare(admin: TopicAdmin, specs: Sequence[TopicSpec]) -> dict[str, str]:
+    """Make what is missing, and set right what differs; by topic ``made``, ``changed`` or ``there``.
+
+    Raises:
+        WorkflowError: a topic has another partition count; then nothing is made or changed.
+    """
+    there = admin.partitions([spec.name for spec in specs])
+    misfits(specs, there).refuse()
+    admin.create([spec for spec in specs if spec.name not in there])
+    return {spec.name: _set_right(admin, spec) if spec.name in there else "made" for spec in specs}
+
+
+def require(admin: TopicAdmin, specs: Sequence[TopicSpec]) -> None:
+    """Make sure that all topics are there and fit, before anything is read or written.
+
+    Raises:
+        WorkflowError: one is missing, or has another partition count.
+    """
+    there = admin.partitions([spec.name for spec in specs])
+    missing = [spec.name for spec in specs if spec.name not in there]
+    problems = list(misfits(specs, there))
+    if missing:
+        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        problems.append(Problem(f"there is no topic {missing[0]}{others}", "Make them: renkei topics", _PLACE))
+    Problems(tuple(problems)).refuse()
+
+
+def misfits(specs: Sequence[TopicSpec], there: Mapping[str, int]) -> Problems:
+    """The topics that have another partition count than the project says. Pure."""
+    return Problems(tuple(
+        Problem(
+            f"topic {spec.name} has {there[spec.name]} partitions, and the project says {spec.partitions}: the "
+            "partition count may not change, since keys would part from their state",
+            f"Set `partitions: {there[spec.name]}` below `kafka:`, or begin anew under another `prefix`.",
+            _PLACE,
+        )
+        for spec in specs
+        if there.get(spec.name, spec.partitions) != spec.partitions
+    ))  # fmt: skip
+
+
+def _set_right(admin: TopicAdmin, spec: TopicSpec) -> str:
+    now = admin.settings(spec.name)
+    wrong = {name: value for name, value in spec.settings.items() if now.get(name) != value}
+    if wrong:
+        admin.alter(spec.name, wrong)
+    return "changed" if wrong else "there"
+
+
+_PLACE = Place("renkei.yaml")
