@@ -11,13 +11,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from connectors.kafka_io import PATIENCE, Admin, BrokerAway, Delivered, Partition, Refused
+from connectors.kafka_io import PATIENCE, Admin, BrokerAway, Delivered, KafkaTrouble, Partition, Refused
 from connectors.kafka_reading import Consumer
 from schemas.lag import Observation
 
 COMMITS = "__consumer_offsets"
 BACK = 20 * 60_000
 """How far back (ms) commits are read at the first look."""
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
 
 
 class Groups(Protocol):
@@ -170,8 +175,7 @@ class LagReader:
             return {}
         try:
             return self._times.read(groups)
-        except Refused:  # no right to read them: not worth more than a poorer verdict
-            self._times = None
+        except Refused:  # such as no right to read them: not worth more than a poorer verdict
             return {}
 
     def _oldest_of(
@@ -222,12 +226,13 @@ def _drained(records: Records, ends: dict[Partition, int], *, only_first: bool =
 
 
 def home(group: str, count: int) -> int:
-    """The partition of the broker's topic of commits where a group's are: Java's hash of its name."""
+    """The partition of the broker's topic of commits where a group's are: Java's hash of its name, without the sign."""
     units = struct.unpack(f"<{len(group.encode('utf-16-le')) // 2}H", group.encode("utf-16-le"))
     number = 0
     for unit in units:
         number = (31 * number + unit) & 0xFFFFFFFF
-    return (number & 0x7FFFFFFF) % count
+    signed = number - (1 << 32) if number >> 31 else number
+    return 0 if signed == -(1 << 31) else abs(signed) % count
 
 
 def commit_of(key: bytes | None, value: bytes | None) -> Committed | None:
@@ -244,28 +249,43 @@ def commit_of(key: bytes | None, value: bytes | None) -> Committed | None:
     return Committed(group, Partition(topic, number), offset)
 
 
-def wall_clock() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
+class BrokerObserver:
+    """Observes the groups of a broker over connections of its own, made at the first look and anew after any trouble.
 
+    Belongs to the thread that looks, until it is closed.
+    """
 
-def lag_reader(address: str, wanted: Callable[[str], bool], clock: Callable[[], int] = wall_clock) -> "OpenLagReader":
-    """A reader that is connected; close it. Raises KafkaTrouble where the broker does not answer."""
-    return OpenLagReader(address, wanted, clock)
+    def __init__(self, address: str, wanted: Callable[[str], bool], clock: Callable[[], int] = wall_clock) -> None:
+        self._address, self._wanted, self._clock = address, wanted, clock
+        self._opened: list[Admin | Consumer] = []
+        self._reader: LagReader | None = None
 
-
-class OpenLagReader(LagReader):
-    """A reader with connections of its own."""
-
-    def __init__(self, address: str, wanted: Callable[[str], bool], clock: Callable[[], int]) -> None:
-        admin, records, commits = Admin(address, "lag"), Consumer(address, name="lag"), Consumer(address, name="lag")
-        self._opened: tuple[Admin | Consumer, ...] = (records, commits, admin)
-        super().__init__(admin, records, wanted, times=CommitTimes(commits, admin, clock), clock=clock)
+    def observe(self) -> list[Observation]:
+        """One look. Raises KafkaTrouble where the broker did not answer, or refuses; the next look connects anew."""
+        try:
+            self._reader = self._reader or self._open()
+            return self._reader.observe()
+        except KafkaTrouble:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End the connections."""
-        for one in self._opened:
-            one.close()
+        self._reader = None
+        while self._opened:
+            self._opened.pop().close()
+
+    def _open(self) -> LagReader:
+        admin = Admin(self._address, "lag")
+        self._opened.append(admin)
+        records, commits = (self._consumer() for _ in range(2))
+        times = CommitTimes(commits, admin, self._clock)
+        return LagReader(admin, records, self._wanted, times=times, clock=self._clock)
+
+    def _consumer(self) -> Consumer:
+        consumer = Consumer(self._address, name="lag")
+        self._opened.append(consumer)
+        return consumer
 
 
 def _text(packed: bytes) -> tuple[str, bytes]:
