@@ -205,6 +205,11 @@ class Admin:
         with asking("deleting topics"):
             self._inner.delete_topics(list(topics))
 
+    def groups(self) -> frozenset[str]:
+        """The groups that the broker knows, also those without members."""
+        with asking("listing groups"):
+            return frozenset(one["group_id"] for one in self._inner.list_groups())
+
     def committed(self, group: str) -> dict[Partition, int]:
         """The offsets that a group has committed."""
         with asking(f"looking at group {group}"):

@@ -11,6 +11,7 @@ from renkei.commands import (
     diagram,
     explain,
     init,
+    lag,
     parked,
     run,
     sandbox,
@@ -30,9 +31,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    demo.demo, init.init, check.check, test.test, run.run, status.status, explain.explain, diagram.diagram,
-    parked.parked, parked.unknown, signal.signal, schema.schema, topics.topics, sandbox.sandbox,
-)  # fmt: skip
+    demo.demo,
+    init.init,
+    check.check,
+    test.test,
+    run.run,
+    topics.topics,
+    status.status,
+    lag.lag,
+    explain.explain,
+    diagram.diagram,
+    parked.parked,
+    parked.unknown,
+    signal.signal,
+    schema.schema,
+    sandbox.sandbox,
+)
 for _command in _COMMANDS:
     app.command()(_command)
 
