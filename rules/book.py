@@ -7,7 +7,6 @@ from functools import cached_property
 from rules.actions.base import Action
 from rules.calendars import Calendar
 from rules.criteria import Criteria
-from rules.criteria.scope import Scope, Verdict
 from rules.due import DuePlan, Lateness
 from rules.recurrence import Recurrence
 from rules.templates import Template, Text
@@ -134,14 +133,15 @@ class Rule:
         return any(isinstance(trigger, EventTrigger | FieldTrigger | NamedTrigger) for trigger in self.triggers)
 
     @cached_property
+    def remembers(self) -> bool:
+        """Whether truth is kept: plain event rules fire on each matching event and need none (D-13)."""
+        return self.on_state or self.repeat not in (None, "every_time")
+
+    @cached_property
     def follows_dates(self) -> bool:
         """Whether it plans anything by a date field or a recurrence."""
         timed = any(isinstance(trigger, DueTrigger | RecurringTrigger) for trigger in self.triggers)
         return timed or any(entry.date_field is not None for entry in self.scheduled)
-
-    def verdict(self, scope: Scope) -> Verdict:
-        """Whether the criteria hold; a rule without criteria always holds."""
-        return True if self.criteria is None else self.criteria.verdict(scope)
 
 
 @dataclass(frozen=True)

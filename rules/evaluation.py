@@ -1,7 +1,9 @@
 """From changes to fires: which rules a round wakes, what their criteria say, and whether that is an edge."""
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
 
 from rules import firing, timing
 from rules.book import EventTrigger, FieldTrigger, NamedTrigger, Rule
@@ -12,7 +14,7 @@ from rules.workflow_file import FieldUpdated
 from schemas.values import Ref, Value, fold, format_instant, same, to_number
 
 
-class Wake(NamedTuple):
+class Wake(msgspec.Struct, frozen=True):
     """Why a rule is evaluated: the event that a trigger matched, if one did, and what was seen at all."""
 
     rule: Rule
@@ -45,35 +47,50 @@ def evaluate_changes(round_: Round, changes: list[Change], *, completed: bool) -
 
     ``completed`` says that something became known: what waited for it is evaluated again (D-04).
     """
-    woken: Woken = {}
-    if round_.memory.waiting:
-        _retry_waiting(round_, woken)
+    rules, woken = round_.rules, _retry_waiting(round_)
     for change in changes:
         if change.left:
             _let_go(round_, change)
-        for rule in round_.rules:
+        for rule in rules:
             _wake(round_, rule, change, woken)
     if completed:
         _wake_unknown(round_, woken)
-    for key in sorted(woken):
-        for wake in woken[key]:
-            evaluate(round_, key[1], wake)
-    timing.follow_dates(round_, changes)
+    _evaluate_all(round_, woken)
+    for change in changes:
+        timing.follow_dates(round_, rules, change)
     for change in changes:
         if change.left:
             _forget(round_, change)
     firing.run_started(round_)
 
 
+def evaluate_edits(round_: Round, edits: list[tuple[Change, Sequence[Rule]]]) -> None:
+    """The same for records that stay where they are, each with the rules that its edit concerns."""
+    woken = _retry_waiting(round_)
+    for change, rules in edits:
+        for rule in rules:
+            _wake(round_, rule, change, woken)
+    _evaluate_all(round_, woken)
+    for change, rules in edits:
+        timing.follow_dates(round_, rules, change)
+    firing.run_started(round_)
+
+
+def _evaluate_all(round_: Round, woken: Woken) -> None:
+    for key in sorted(woken):
+        for wake in woken[key]:
+            evaluate(round_, key[1], wake)
+
+
 def evaluate(round_: Round, anchor: Ref, wake: Wake) -> None:
     """Decide one rule on one anchor, and start a fire if it calls for one (D-20 to D-24)."""
     rule, event = wake.rule, wake.event
-    if not _anchored(round_, rule, anchor, event):
+    if anchor not in round_.view.join.members[rule.node] and not _tells_of_going(event):
         return
     verdict = round_.verdict(rule, anchor, event)
     if verdict is None and event is not None:
         _wait(round_, rule, anchor, wake)
-    if _remembers(rule):
+    if rule.remembers:
         _compare(round_, anchor, wake, verdict)
         return
     if rule.timed and rule.leaves_pending:
@@ -164,15 +181,8 @@ def _instant(at: int | None) -> str:
     return format_instant(at) if at is not None else "earlier"
 
 
-def _remembers(rule: Rule) -> bool:
-    """Whether truth is kept: plain event rules fire on each matching event and need none (D-13)."""
-    return rule.on_state or rule.repeat not in (None, "every_time")
-
-
-def _anchored(round_: Round, rule: Rule, anchor: Ref, event: Event | None) -> bool:
+def _tells_of_going(event: Event | None) -> bool:
     """An anchor must stand at the rule's node, except for the events that tell of its going."""
-    if anchor in round_.view.join.members[rule.node]:
-        return True
     return event is not None and bool(event.kinds & _GONE)
 
 
@@ -181,12 +191,13 @@ def _anchored(round_: Round, rule: Rule, anchor: Ref, event: Event | None) -> bo
 
 def _wake(round_: Round, rule: Rule, change: Change, woken: Woken) -> None:
     is_own = rule.node == change.node
-    if is_own and "created" in change.kinds and _remembers(rule):
-        _born(round_, rule, change)
-    if is_own and rule.on_event and change.kinds and matches(rule, change):
-        woken.setdefault((rule.order, change.ref), []).append(Wake(rule, event_of(change), change))
-        return
-    if not (rule.leaves_pending or _remembers(rule)) or not _reads(rule, change, is_own):
+    if is_own and change.kinds:
+        if "created" in change.kinds and rule.remembers:
+            _born(round_, rule, change)
+        if rule.on_event and matches(rule, change):
+            woken.setdefault((rule.order, change.ref), []).append(Wake(rule, event_of(change), change))
+            return
+    if not (rule.remembers or rule.leaves_pending) or not _reads(rule, change, is_own):
         return
     for anchor in _affected(round_, rule, change):
         if not woken.get((rule.order, anchor)):
@@ -222,7 +233,7 @@ def _affected(round_: Round, rule: Rule, change: Change) -> Iterable[Ref]:
 
 def _wake_unknown(round_: Round, woken: Woken) -> None:
     for rule in round_.rules:
-        if rule.on_state or _remembers(rule):
+        if rule.remembers:
             truths = round_.memory.truths.get(rule.id, {})
             for anchor in round_.view.join.members[rule.node]:
                 truth = truths.get(anchor)
@@ -230,12 +241,17 @@ def _wake_unknown(round_: Round, woken: Woken) -> None:
                     woken.setdefault((rule.order, anchor), [Wake(rule, None)])
 
 
-def _retry_waiting(round_: Round, woken: Woken) -> None:
+def _retry_waiting(round_: Round) -> Woken:
+    """What an earlier round could not decide is woken first."""
+    woken: Woken = {}
+    if not round_.memory.waiting:
+        return woken
     waiting, round_.memory.waiting = round_.memory.waiting, []
     for one in waiting:
         rule = round_.book.rule(one.rule)
         if rule is not None:
             woken.setdefault((rule.order, one.anchor), []).append(Wake(rule, one.event, waited=True))
+    return woken
 
 
 def _let_go(round_: Round, change: Change) -> None:

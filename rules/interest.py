@@ -1,33 +1,33 @@
-"""Which edits some rule may care about: everything else needs no evaluation at all (D-31)."""
+"""Which rules an edit may concern: all others need no look at all (D-31)."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import lru_cache
 
 from rules.book import Book, DueTrigger, EventTrigger, FieldTrigger, Rule
-from rules.trees import Tree
 
 _ALL: frozenset[str] | None = None
+_REMEMBERED = 4096
+"""How many kinds of edit are remembered: which fields of which tab change together repeats itself."""
+
+_Watching = list[tuple[Rule, frozenset[str] | None]]
+"""Rules in order, each with the fields of one node whose edit may wake it; none stands for every field."""
 
 
 class Interest:
-    """Per tree and node the fields whose edit may wake a rule; none stands for every field."""
+    """Per tree and node the rules that an edit of some fields may wake."""
 
     def __init__(self, book: Book) -> None:
-        self._fields: dict[str, list[frozenset[str] | None]] = {}
-        for main_tab, tree in book.trees.items():
-            fields: list[frozenset[str] | None] = [frozenset() for _ in tree.nodes]
-            for rule in book.rules.get(main_tab, ()):
+        self._watching: dict[tuple[str, int], _Watching] = {}
+        for main_tab, rules in book.rules.items():
+            for rule in rules:
                 for node, names in _watched(rule).items():
-                    fields[node] = _ALL if names is None or fields[node] is None else fields[node] | names  # type: ignore[operator]
-            self._fields[main_tab] = fields
+                    self._watching.setdefault((main_tab, node), []).append((rule, names))
+        self.concerned = lru_cache(_REMEMBERED)(self._concerned)
 
-    def touches(self, tree: Tree, nodes: Iterable[int], changed: frozenset[str]) -> bool:
-        """Whether an edit of these fields, of a record that stands at these nodes, may wake a rule."""
-        watched = self._fields[tree.main_tab]
-        for node in nodes:
-            fields = watched[node]
-            if fields is None or not fields.isdisjoint(changed):
-                return True
-        return False
+    def _concerned(self, main_tab: str, node: int, changed: frozenset[str]) -> Sequence[Rule]:
+        """The rules that may wake when a record that stays at a node gets other values in these fields."""
+        watching = self._watching.get((main_tab, node), ())
+        return tuple(rule for rule, fields in watching if fields is None or not fields.isdisjoint(changed))
 
 
 def _watched(rule: Rule) -> dict[int, frozenset[str] | None]:

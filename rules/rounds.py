@@ -1,13 +1,15 @@
 """One round: everything that one message changes in one journey, decided together (D-45)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from rules.book import Book, Rule
 from rules.criteria.scope import Verdict
 from rules.state import Event, JourneyRules, Truth
-from rules.view import JourneyScope, Overlay, View
+from rules.view import NOTHING, JourneyScope, Overlay, View
 from schemas.commands import Command
 from schemas.decisions import Decision, DecisionKind
 from schemas.events import Chain
@@ -27,7 +29,7 @@ class Limits:
     """How late a timer may run when nothing else is said (D-53), in milliseconds."""
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True):
     """What a message did to one record at one node of the journey's tree."""
 
     node: int
@@ -44,8 +46,7 @@ class Change(NamedTuple):
     chain: Chain | None = None
 
 
-@dataclass(slots=True)
-class Round:
+class Round(msgspec.Struct):
     """The journey as it stands after a message, what it remembers, and what the round decides."""
 
     book: Book
@@ -57,11 +58,11 @@ class Round:
     chain: Chain | None
     seen_at: Callable[[Ref], int]
     """When the newest image of a record was captured (D-36)."""
-    channels: Mapping[str, str] = field(default_factory=dict)
+    channels: Mapping[str, str]
     """Per kind of channel (email, webhook) its connection."""
-    commands: list[Command] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
-    started: list[str] = field(default_factory=list)
+    commands: list[Command] = []
+    decisions: list[Decision] = []
+    started: list[str] = []
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -72,28 +73,29 @@ class Round:
         self,
         rule: Rule,
         anchor: Ref,
-        *,
         event: Event | None = None,
-        overlay: Overlay | None = None,
-        outputs: Mapping[str, Mapping[str, Value]] | None = None,
+        overlay: Overlay = NOTHING,
+        outputs: Mapping[str, Mapping[str, Value]] = NOTHING,
     ) -> JourneyScope:
         """What a rule sees from an anchor."""
         marks = self.memory.marks.get(f"{rule.id}@{anchor}") if self.memory.marks else None
         scope = JourneyScope(
-            self.view, rule.workflow, rule.node, anchor, self.now,
-            event=event, marks=marks, overlay=overlay, outputs=outputs,
+            self.view, rule.workflow, rule.node, anchor, self.now, marks, event, overlay, outputs,
         )  # fmt: skip
         own = self.view.join.shown.get(anchor)
         if own is not None and not overlay:
             scope[rule.alias] = own
         return scope
 
-    def verdict(self, rule: Rule, anchor: Ref, event: Event | None, overlay: Overlay | None = None) -> Verdict:
+    def verdict(self, rule: Rule, anchor: Ref, event: Event | None, overlay: Overlay = NOTHING) -> Verdict:
         """Whether the rule's criteria hold; unknown while its actions could not be planned either (D-04)."""
-        scope = self.scope(rule, anchor, event=event, overlay=overlay)
-        verdict = rule.verdict(scope)
-        if scope.marks:
-            self.memory.marks[f"{rule.id}@{anchor}"] = dict(scope.marks)
+        if rule.criteria is None:
+            verdict: Verdict = True
+        else:
+            scope = self.scope(rule, anchor, event, overlay)
+            verdict = rule.criteria.verdict(scope)
+            if scope.marks:
+                self.memory.marks[f"{rule.id}@{anchor}"] = dict(scope.marks)
         if verdict is True:
             for node in rule.action_nodes:
                 if not self.view.complete(node):

@@ -50,18 +50,14 @@ def plan_wait(round_: Round, fire: Fire, step: Step, at: int) -> None:
     )
 
 
-def follow_dates(round_: Round, changes: Iterable[Change]) -> None:
-    """Plan again what hangs on a date field that a change moved (D-53)."""
-    dated = [rule for rule in round_.rules if rule.follows_dates]
-    if not dated:
+def follow_dates(round_: Round, rules: Iterable[Rule], change: Change) -> None:
+    """Plan again what hangs on a date field of these rules that a change moved (D-53)."""
+    if change.left:
         return
-    for change in changes:
-        if change.left:
-            continue
-        for rule in dated:
-            if rule.node == change.node:
-                _follow_triggers(round_, rule, change)
-                _follow_scheduled(round_, rule, change)
+    for rule in rules:
+        if rule.follows_dates and rule.node == change.node:
+            _follow_triggers(round_, rule, change)
+            _follow_scheduled(round_, rule, change)
 
 
 def cancel(round_: Round, rule: Rule, anchor: Ref, reason: str, *, whole: bool = False) -> None:

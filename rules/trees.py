@@ -72,6 +72,19 @@ class Tree:
     def _commons(self) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(_last_shared(one, other) for other in self._paths) for one in self._paths)
 
+    @cached_property
+    def _ways(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        return tuple(tuple(path[len(start) :] for path in self._paths) for start in self._paths)
+
+    @cached_property
+    def tabs_above(self) -> tuple[frozenset[str], ...]:
+        """Per node its tab and those of the nodes above it."""
+        return tuple(frozenset(self.nodes[one].tab for one in path) for path in self._paths)
+
+    def way(self, start: int, node: int) -> tuple[int, ...]:
+        """The nodes from below ``start`` down to ``node``, which hangs below it."""
+        return self._ways[start][node]
+
     def path(self, node: int) -> tuple[int, ...]:
         """The nodes from the root down to this one."""
         return self._paths[node]

@@ -1,8 +1,10 @@
 """How a rule sees its journey: from an anchor record up to the main record and down to every related tab."""
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
+
+import msgspec
 
 from rules.book import Book, Workflow
 from rules.criteria.scope import UNKNOWN, Mark, RelatedRow, Rows, Unknown
@@ -15,11 +17,12 @@ from schemas.values import Image, Ref, Value, id_of
 Overlay = Mapping[Ref, Mapping[str, Value]]
 Several = Mapping[int, str]
 """Per node what several matches mean; nodes that are not in it take all (D-35)."""
-ALL: Several = MappingProxyType({})
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+ALL: Several = NOTHING
+NO_FIELDS: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class View:
+class View(msgspec.Struct):
     """The joined state of one journey during one round of evaluation."""
 
     book: Book
@@ -27,10 +30,12 @@ class View:
     known_tabs: frozenset[str]
     open_keys: frozenset[str]
     """Wanted relation keys that have not answered in full."""
-    _complete: dict[int, bool] = field(default_factory=dict)
+    _complete: dict[int, bool] = {}
 
     def complete(self, node: int) -> bool:
         """Whether all records of a node are here: its tab is loaded and its keys have answered (protocol 5)."""
+        if not self.open_keys:
+            return self.join.tree.tabs_above[node] <= self.known_tabs
         known = self._complete.get(node)
         if known is None:
             known = self._complete[node] = self._is_complete(node)
@@ -62,8 +67,8 @@ class View:
         """All records at a node that hang below a record at ``start``, by name; those that ``several`` lets count."""
         if node == start:
             return [ref]
-        way = self._way(node, start)
-        if start == 0 and several.keys().isdisjoint(way):
+        way = self.join.tree.way(start, node)
+        if start == 0 and (not several or several.keys().isdisjoint(way)):
             return sorted(self.join.members[node])
         found = {ref} & self.join.shown.keys()
         for step in way:
@@ -72,19 +77,27 @@ class View:
 
     def single(self, node: int, start: int, ref: Ref, several: Several = ALL) -> Ref | Unknown | None:
         """The one record at a node below a record at ``start``: none if absent, unknown if it has not answered."""
-        for step in self._way(node, start):
+        for step in self.join.tree.way(start, node):
             if ref not in self.join.shown:
                 return None
             if step in several and not self.complete(step):
                 return UNKNOWN
-            child = min(self._counting(step, ref, several), default=None)
+            child = self._looked_up(step, ref) or min(self._counting(step, ref, several), default=None)
             if child is None:
                 return None if self._names_nobody(step, ref) or self.complete(step) else UNKNOWN
             ref = child
         return ref
 
-    def _way(self, node: int, start: int) -> tuple[int, ...]:
-        return self.join.tree.path(node)[len(self.join.tree.path(start)) :]
+    def _looked_up(self, node: int, parent: Ref) -> Ref | None:
+        """The common case of a child: the one record that the parent names by its id, if it is here."""
+        edge = self.join.tree.nodes[node].up
+        if edge.far_field != ID:
+            return None
+        value = self.join.shown[parent].get(edge.near_field)
+        if type(value) is not str or not value:
+            return None
+        ref = f"{edge.far_tab}/{value}"
+        return ref if ref in self.join.members[node] else None
 
     def _counting(self, node: int, parent: Ref, several: Several) -> Iterable[Ref]:
         """The records below one parent that count: all, or of several matches the oldest or none (D-35)."""
@@ -126,7 +139,7 @@ class View:
             return True
         if not self.complete(place.parent):
             return False
-        return not self.open_keys or not any(key in self.open_keys for key in self.join.keys_of(node))
+        return not any(key in self.open_keys for key in self.join.keys_of(node))
 
 
 class JourneyScope(dict[str, Image | Unknown | None]):
@@ -140,29 +153,32 @@ class JourneyScope(dict[str, Image | Unknown | None]):
         "created", "marks", "now",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913 - a view has this many sides
+    def __init__(  # noqa: PLR0913, PLR0917 - a view has this many sides, and names cost time here
         self,
         view: View,
         workflow: Workflow,
         node: int,
         anchor: Ref,
         now: int,
-        *,
-        event: Event | None = None,
         marks: MutableMapping[str, Mark] | None = None,
-        overlay: Overlay | None = None,
-        outputs: Mapping[str, Mapping[str, Value]] | None = None,
+        event: Event | None = None,
+        overlay: Overlay = NOTHING,
+        outputs: Mapping[str, Mapping[str, Value]] = NOTHING,
     ) -> None:
-        super().__init__()
-        self._view, self._workflow, self._node = view, workflow, node
-        self._overlay: Overlay = overlay or {}
-        self._outputs = outputs or {}
-        self._entered: Mapping[int, Ref] = {}
-        self.anchor, self.now = anchor, now
-        self.before: Image | None = event.before if event else None
-        self.changed: frozenset[str] = event.changed if event else frozenset()
-        self.created = event is not None and "created" in event.kinds
-        self.marks: MutableMapping[str, Mark] = marks if marks is not None else {}
+        self._view = view
+        self._workflow = workflow
+        self._node = node
+        self._overlay = overlay
+        self._outputs = outputs
+        self._entered: Mapping[int, Ref] = NOTHING
+        self.anchor = anchor
+        self.now = now
+        self.marks: MutableMapping[str, Mark] = {} if marks is None else marks
+        self.before: Image | None = None
+        self.changed: frozenset[str] = NO_FIELDS
+        self.created = False
+        if event is not None:
+            self.before, self.changed, self.created = event.before, event.changed, "created" in event.kinds
 
     @property
     def records(self) -> Mapping[str, Image | Unknown | None]:
@@ -205,8 +221,8 @@ class JourneyScope(dict[str, Image | Unknown | None]):
     def at(self, alias: str, row: RelatedRow) -> "JourneyScope":
         """The view from one related record."""
         inner = JourneyScope(
-            self._view, self._workflow, self._workflow.nodes[alias], row.ref, self.now,
-            marks=self.marks, overlay=self._overlay, outputs=self._outputs,
+            self._view, self._workflow, self._workflow.nodes[alias], row.ref, self.now, self.marks, None,
+            self._overlay, self._outputs,
         )  # fmt: skip
         inner.before, inner.changed, inner.created = self.before, self.changed, self.created
         inner._entered = {**self._entered, self._node: self.anchor}

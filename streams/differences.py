@@ -9,8 +9,9 @@ from rules.join import LOADED
 from rules.rounds import Change
 from schemas.messages import Answer, Fact
 from schemas.values import Image, Ref, changed_fields, tab_of
-from streams.journeystate import Journey
+from streams.journeystate import Amended, Journey
 
+_EDITED, _NOTHING = frozenset({"edited"}), frozenset[str]()
 _KIND_OF_LEAVING = {"delete": "deleted", "merge": "merged", "convert": "converted"}
 
 
@@ -25,7 +26,7 @@ def changes_of(journey: Journey, edits: list[tuple[Ref, Image, Image]], message:
         fields = changed_fields(before, after)
         if fields:
             changes += [
-                edit(journey, node, ref, fields, before, after, fact)
+                _edit(journey, node, ref, fields, before, after, fact)
                 for node, members in enumerate(journey.join.members)
                 if ref in members and (node, ref) not in came
             ]
@@ -67,22 +68,23 @@ def _joining(journey: Journey, node: int, ref: Ref, fact: Fact | None) -> Change
     return Change(node, ref, frozenset(kinds), None, None, seen.image, f"{ref}@{seen.position}", chain=chain)
 
 
-def edit(
-    journey: Journey,
-    node: int,
-    ref: Ref,
-    fields: frozenset[str],
-    before: Image,
-    after: Image,
-    fact: Fact | None,
-) -> Change:
-    """What rules see of a record that stays where it is with other values."""
-    seen = journey.seen[ref]
-    own = fact if fact is not None and fact.ref == ref else None
-    kinds = frozenset({"edited"}) if own is not None and not own.load else frozenset()
+def edit(node: int, fact: Fact, amended: Amended) -> Change:
+    """What rules see of a record that its own Fact edits where it stands."""
     return Change(
-        node, ref, kinds, fields, before, after, f"{ref}@{seen.position}", own is not None and own.coalesced,
-        chain=fact.chain if fact is not None else None,
+        node, fact.ref, _NOTHING if fact.load else _EDITED, amended.fields, amended.before, fact.image,
+        f"{fact.ref}@{fact.position}", fact.coalesced, False, fact.chain,
+    )  # fmt: skip
+
+
+def _edit(
+    journey: Journey, node: int, ref: Ref, fields: frozenset[str], before: Image, after: Image, fact: Fact | None
+) -> Change:
+    """The same of any record that stays where it is with other values."""
+    own = fact if fact is not None and fact.ref == ref else None
+    kinds = _EDITED if own is not None and not own.load else _NOTHING
+    return Change(
+        node, ref, kinds, fields, before, after, f"{ref}@{journey.seen[ref].position}",
+        own is not None and own.coalesced, chain=fact.chain if fact is not None else None,
     )  # fmt: skip
 
 

@@ -4,10 +4,11 @@ A host feeds it inputs in order and commits what leaves it, the rows that change
 the three stages say to each other never leaves it (stage protocol, section 9).
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
+
+import msgspec
 
 from rules.book import Book
 from rules.rounds import Limits
@@ -25,6 +26,8 @@ MOST_STEPS = 1_000_000  # of one input before it comes to rest: a bound against 
 
 StageRows = dict[str, dict[str, bytes]]
 """The stored rows of one stage: by key and part."""
+_Readers = tuple[Stage | None, tuple[Stage, ...]]
+"""Of one topic: the stage of the flow, and the strangers' stages."""
 
 
 class Flow:
@@ -55,6 +58,7 @@ class Flow:
             "records": self.records, "relations": self.relations, "journeys": self.journeys,
         }  # fmt: skip
         self._extra = [make() for make in more_stages]
+        self._readers: dict[str, _Readers] = {}
         for stage in self._extra:
             restore: Callable[[Mapping[str, Rows]], None] | None = getattr(stage, "restore", None)
             if restore is not None:
@@ -113,26 +117,31 @@ class Flow:
         leaving: list[Output] = []
         while (due := self.next_due) is not None and due < at:
             now = due if self._history else at
-            leaving += [output._replace(at=now) for output in self.tick(now)]
+            leaving += [msgspec.structs.replace(output, at=now) for output in self.tick(now)]
         return leaving
 
     def _rest(self, first: Iterable[Output], source: Source = NO_SOURCE) -> list[Output]:
         """Run messages through the stages until nothing is left; what leaves the flow is returned."""
         leaving: list[Output] = []
-        queue = deque(first)
-        for _ in range(MOST_STEPS):
-            if not queue:
-                return leaving
-            output = queue.popleft()
-            stage = self._stages.get(wire.stage_of(output.topic))
-            if stage is not None:
-                queue.extend(stage.step(output.key, output.message, source))
-            else:
+        queue = list(first)
+        for output in queue:  # it grows while it is read, to at most so many steps
+            stage, extra = self._readers.get(output.topic) or self._readers_of(output.topic)
+            if stage is None:
                 leaving.append(output)
-            for extra in self._extra:
-                if any(fnmatchcase(output.topic, pattern) for pattern in extra.reads):
-                    queue.extend(extra.step(output.key, output.message, source))
-        raise RuntimeError(f"after {MOST_STEPS:,} steps the flow has not come to rest")
+            else:
+                queue += stage.step(output.key, output.message, source)
+            for one in extra:
+                queue += one.step(output.key, output.message, source)
+            if len(queue) > MOST_STEPS:
+                raise RuntimeError(f"after {MOST_STEPS:,} messages the flow has not come to rest")
+        return leaving
+
+    def _readers_of(self, topic: str) -> _Readers:
+        """Who reads a topic; found once."""
+        stage = self._stages.get(wire.stage_of(topic))
+        extra = tuple(one for one in self._extra if any(fnmatchcase(topic, pattern) for pattern in one.reads))
+        found = self._readers[topic] = (stage, extra)
+        return found
 
 
 def loaded(tab: str, at: int) -> Loaded:

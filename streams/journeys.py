@@ -6,13 +6,13 @@ and decisions (stage protocol, section 5). Rules see one message after another (
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from rules import evaluation, firing, ticking
-from rules.book import Book
+from rules.book import Book, Rule
 from rules.interest import Interest
 from rules.rounds import Change, Limits, Round
 from rules.trees import Tree, TreeBuilder, names_key
@@ -27,6 +27,7 @@ from streams.stage import PARTITION_KEY, Changed, Output, Place, Rows, Source, S
 
 PAGE = 500
 _NO_KEYS: frozenset[str] = frozenset()
+_OF_PARTITION = frozenset({Loaded, Walk, Tick})
 
 
 class PartitionBook(msgspec.Struct, array_like=True):
@@ -71,7 +72,8 @@ class Journeys:
 
     def step(self, key: str, message: Any, source: Source) -> list[Output]:
         """What one message brings about in its journey."""
-        if isinstance(message, Loaded | Walk | Tick):
+        kind = type(message)
+        if kind in _OF_PARTITION:
             return self._of_partition(message)
         journey = self.states.get(key)
         if journey is None:
@@ -79,9 +81,10 @@ class Journeys:
             if tree is None or not isinstance(message, Fact):
                 return []
             journey = self.kind(tree, key)
-        head = journey.head
-        head.now = max(head.now, message.at)
-        outputs = self._fact(key, journey, message) if type(message) is Fact else self._take(key, journey, message)
+        now = message.at
+        if now > journey.head.now:  # noqa: PLR1730 - faster than a call, and this is done for every message
+            journey.head.now = now
+        outputs = self._fact(key, journey, message) if kind is Fact else self._take(key, journey, message)
         self._keep(key, journey)
         return outputs
 
@@ -117,7 +120,7 @@ class Journeys:
         """A round of decisions over the journey as it stands."""
         return Round(
             self._book, self._limits, key, journey.rules, self.view(journey), journey.head.now, chain,
-            lambda ref: journey.seen[ref].at, self._channels,
+            journey.seen_at, self._channels,
         )  # fmt: skip
 
     # -- messages of one journey --------------------------------------------------------------
@@ -155,17 +158,18 @@ class Journeys:
 
     def _amended(self, key: Ref, journey: Journey, fact: Fact, amended: Amended) -> list[Output]:
         """The common case: a record that stays where it is has other values now."""
-        assert fact.image is not None
         if fact.key:
             journey.list_at(fact.key, fact.ref, True)
+        edits: list[tuple[Change, Sequence[Rule]]] = []
+        for node in amended.nodes if amended.fields else ():
+            rules = self._interest.concerned(journey.tree.main_tab, node, amended.fields)
+            if rules:
+                edits.append((edit(node, fact, amended), rules))
         outputs: list[Output] = []
-        before, fields = amended
-        nodes = journey.nodes_of(fact.ref) if fields else []
-        if journey.rules.is_stalled or self._interest.touches(journey.tree, nodes, fields):
+        if edits or journey.rules.is_stalled:
             journey.rules_changed = True
-            changes = [edit(journey, node, fact.ref, fields, before, fact.image, fact) for node in nodes]
             round_ = self.round_of(key, journey, fact.chain)
-            evaluation.evaluate_changes(round_, changes, completed=False)
+            evaluation.evaluate_edits(round_, edits)
             outputs = _decided(round_)
         if journey.head.floors:
             journey.head_changed = True

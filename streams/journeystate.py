@@ -57,11 +57,12 @@ class Head(msgspec.Struct, array_like=True):
     """Per node and value: when the near record came to name it (``Join.since``)."""
 
 
-class Amended(NamedTuple):
-    """What a record was before an edit that moved it nowhere, and the fields that differ."""
+class Amended(msgspec.Struct, frozen=True):
+    """What a record was before an edit that moved it nowhere, the fields that differ, and where it stands."""
 
     before: Image
     fields: frozenset[str]
+    nodes: list[int]
 
 
 class Settled(NamedTuple):
@@ -131,7 +132,8 @@ class Journey:
             return None
         before = seen.image
         assert before is not None
-        edges = self.tree.edge_fields.get(tab_of(ref), NO_FIELDS)
+        tab = tab_of(ref)
+        edges = self.tree.edge_fields.get(tab, NO_FIELDS)
         if fact.previous == seen.version:
             fields = frozenset(fact.old)
             moves = not edges.isdisjoint(fields)
@@ -140,14 +142,15 @@ class Journey:
             moves = any(before.get(name) != image.get(name) for name in edges)
         if moves:
             return None
-        seen.version, seen.home, seen.image = fact.version, fact.home, image
-        seen.at, seen.position, seen.load = fact.at, fact.position, fact.load
-        if fact.born is not None:
-            seen.born = fact.born
+        born = seen.born if fact.born is None else fact.born
+        self.seen[ref] = Seen(
+            fact.version, fact.home, image, fact.at, fact.position, born, fact.load, True, seen.listed,
+        )  # fmt: skip
         self.join.shown[ref] = image
         self._changed.add(ref)
-        self.head_changed = self.head_changed or fact.at < self.head.now  # the image does not tell what time it is
-        return Amended(before, fields)
+        if fact.at < self.head.now:
+            self.head_changed = True  # the image does not tell what time it is
+        return Amended(before, fields, self._nodes_of(tab, ref))
 
     def is_current(self, key: str, seek: int) -> bool:
         """Whether a key speaks under the subscription that runs now, not under an earlier one."""
@@ -161,12 +164,6 @@ class Journey:
             return
         seen.listed = [*seen.listed, key] if here else [one for one in seen.listed if one != key]
         self._changed.add(ref)
-
-    def nodes_of(self, ref: Ref) -> list[int]:
-        """The nodes at which a record stands."""
-        members = self.join.members
-        nodes = [node for node in self.tree.of_tab.get(tab_of(ref), ()) if ref in members[node]]
-        return [0, *nodes] if ref in members[0] else nodes
 
     def naming(self, key: str) -> list[Ref]:
         """The records held here whose newest image names the key."""
@@ -241,6 +238,10 @@ class Journey:
                 self._unname(ref, seen.image)
                 self._changed.add(ref)
 
+    def seen_at(self, ref: Ref) -> int:
+        """When the newest image of a record was captured."""
+        return self.seen[ref].at
+
     @property
     def due(self) -> int | None:
         """When the journey next needs a Tick."""
@@ -296,6 +297,12 @@ class Journey:
         self.head_changed = self.rules_changed = False
 
     # -- inside --------------------------------------------------------------
+
+    def _nodes_of(self, tab: str, ref: Ref) -> list[int]:
+        """The nodes at which a record stands."""
+        members = self.join.members
+        nodes = [node for node in self.tree.of_tab.get(tab, ()) if ref in members[node]]
+        return [0, *nodes] if ref in members[0] else nodes
 
     def _rebuild(self) -> None:
         self.open_keys = {key for key, want in self.head.want.items() if not want.done}

@@ -3,7 +3,7 @@
 No CRM gives old values, so the last image of each record is kept here and every delta is computed against it (D-02).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -37,6 +37,18 @@ def _read(_key: str, rows: Rows) -> RecordState:
     return _unpack(rows[""])
 
 
+class Reading(msgspec.Struct, frozen=True):
+    """What the workflows read of one tab, and who has to be told of its records."""
+
+    fields: tuple[str, ...]
+    """The projection, in an order that is the same everywhere: images are compared and kept byte for byte."""
+    edges: frozenset[str]
+    trails: tuple[str, ...]
+    is_main: bool
+    direct: tuple[tuple[str, str], ...]
+    indexed: tuple[tuple[str, bool], ...]
+
+
 class Records:
     """Folds the change events of one partition into Facts (stage protocol, section 5)."""
 
@@ -46,26 +58,27 @@ class Records:
     def __init__(self, book: Book, place: Place, stored: dict[str, dict[str, bytes]]) -> None:
         self._book = book
         self._place = place
-        self._fields = {tab: tuple(sorted(fields)) for tab, fields in book.read_fields.items()}
-        """The projection, in an order that is the same everywhere: images are compared and kept byte for byte."""
-        self._edges = _edge_fields(book)
+        self._readings = _readings(book)
         self.states: States[RecordState] = States(stored, _read)
 
     def step(self, key: str, message: ChangeEvent | Loaded, source: Source) -> list[Output]:
         """Facts about one change; none if it is stale, repeated, or of fields that nobody reads."""
         if isinstance(message, Loaded):
             return self._loaded(message)
-        ref = message.ref
-        state = self.states.get(ref)
-        if state is not None and self._is_stale(message, state):
-            return []  # capture repeats itself, out of order (D-03)
+        ref = f"{message.tab}/{message.record_id}"
         version = source.era << ERA_SHIFT | source.offset
-        before = state.image if state is not None else None
+        state = self.states.get(ref)
+        if state is None:
+            after = self._image(message, None)
+            born = message.seen_at if message.op == "create" and not message.load else None
+            self.states.put(ref, RecordState(after, version, message.source_position, born))
+            return self._tell(ref, message, source.upstream, (version, -1), None, after)
+        if self._is_stale(message, state):
+            return []  # capture repeats itself, out of order (D-03)
+        before = state.image
         after = self._image(message, before)
-        born = message.seen_at if _is_birth(message, state) else state.born if state is not None else None
-        previous = state.version if state is not None else -1
-        self.states.put(ref, RecordState(after, version, message.source_position, born))
-        return self._tell(ref, message, source.upstream, (version, previous), before, after)
+        self.states.put(ref, RecordState(after, version, message.source_position, state.born))
+        return self._tell(ref, message, source.upstream, (version, state.version), before, after)
 
     def reload(self, ref: str, at: int) -> list[Output]:
         """Tell a stored record anew, as loaded: the workflows that read it have changed (D-82)."""
@@ -88,10 +101,12 @@ class Records:
     def _is_stale(self, event: ChangeEvent, state: RecordState) -> bool:
         return event.source_position <= state.position
 
-    def _named(self, field: str, folds: bool, before: Image | None, after: Image | None) -> list[str]:
+    def _named(self, field: str, folds: bool, before: Image | None, after: Image | None) -> Sequence[str]:
         """The values of the old image, which has to be told that the record left, and of the new one; each once."""
         old = join_values(before, field, folds) if before is not None else ()
         new = join_values(after, field, folds) if after is not None else ()
+        if old == new or not old:
+            return new
         return [*old, *(value for value in new if value not in old)]
 
     def _image(self, event: ChangeEvent, before: Image | None) -> Image | None:
@@ -123,13 +138,14 @@ class Records:
         before: Image | None,
         after: Image | None,
     ) -> list[Output]:
-        tab = event.tab
-        fields = self._fields.get(tab)
-        if fields is None:
+        reading = self._readings.get(event.tab)
+        if reading is None:
             return []  # no workflow knows this tab
-        old = _old_values(fields, self._edges.get(tab, frozenset()), before, after)
-        if before is not None and after is not None and not old and event.op != "undelete":
-            return []  # a no-op, or a change that nobody reads
+        old: dict[str, Value] = {}
+        if before is not None and after is not None:
+            old = _old_values(reading, before, after)
+            if not old and event.op != "undelete":
+                return []  # a no-op, or a change that nobody reads
         fact = Fact(
             at=event.seen_at,
             chain=event.origin,
@@ -137,7 +153,7 @@ class Records:
             home=home,
             version=versions[0],
             previous=versions[1],
-            image=self._project(tab, fields, after),
+            image=_project(reading, after),
             op=_operation(event, before),
             position=event.source_position,
             load=event.load,
@@ -145,32 +161,25 @@ class Records:
             coalesced=event.coalesced,
             born=event.seen_at if event.op == "create" and not event.load and before is None else None,
         )
-        return [Output(topic, key, fact) for topic, key in self._readers(ref, tab, before, after)]
+        return self._spread(event.tab, reading, fact, before, after)
 
-    def _project(self, tab: str, fields: tuple[str, ...], image: Image | None) -> Image | None:
-        if image is None:
-            return None
-        projected = {field: image[field] for field in fields if field in image}
-        trails = self._book.trails.get(tab)
-        for field in sorted(trails) if trails else ():
-            projected[TRAIL + field] = image[TRAIL + field]
-        return projected
-
-    def _readers(self, ref: str, tab: str, before: Image | None, after: Image | None) -> list[tuple[str, str]]:
-        """The journeys and relation keys that the old or the new image names, each once."""
-        book = self._book
-        readers: list[tuple[str, str]] = [(topics.JOURNEYS, ref)] if tab in book.trees else []
-        for field, main_tab in book.direct.get(tab, ()):
+    def _spread(
+        self, tab: str, reading: Reading, fact: Fact, before: Image | None, after: Image | None
+    ) -> list[Output]:
+        """The Fact to the journeys and relation keys that the old or the new image names, each once."""
+        journeys = [fact.ref] if reading.is_main else []
+        for field, main_tab in reading.direct:
             for value in self._named(field, False, before, after):
-                reader = (topics.JOURNEYS, journey_ref(main_tab, value))
-                if reader not in readers:
-                    readers.append(reader)
-        for field, folds in book.indexed.get(tab, ()):
-            readers.extend(
-                (topics.RELATIONS, relation_key(tab, field, value, folds))
+                journey = journey_ref(main_tab, value)
+                if journey not in journeys:
+                    journeys.append(journey)
+        outputs = [Output(topics.JOURNEYS, journey, fact) for journey in journeys]
+        for field, folds in reading.indexed:
+            outputs += [
+                Output(topics.RELATIONS, relation_key(tab, field, value, folds), fact)
                 for value in self._named(field, folds, before, after)
-            )
-        return readers
+            ]
+        return outputs
 
     def _loaded(self, message: Loaded) -> list[Output]:
         told = msgspec.structs.replace(message, upstream=(self.name, self._place.number))
@@ -184,30 +193,39 @@ class Records:
         ]
 
 
-def _edge_fields(book: Book) -> dict[str, frozenset[str]]:
+def _readings(book: Book) -> dict[str, Reading]:
     edges: dict[str, frozenset[str]] = {}
     for tree in book.trees.values():
         for tab, fields in tree.edge_fields.items():
             edges[tab] = edges.get(tab, frozenset()) | fields
-    return edges
+    return {
+        tab: Reading(
+            tuple(sorted(fields)), edges.get(tab, frozenset()), tuple(sorted(book.trails.get(tab, ()))),
+            tab in book.trees, book.direct.get(tab, ()), book.indexed.get(tab, ()),
+        )
+        for tab, fields in book.read_fields.items()
+    }  # fmt: skip
 
 
-def _old_values(
-    fields: tuple[str, ...], edges: frozenset[str], before: Image | None, after: Image | None
-) -> dict[str, Value]:
+def _project(reading: Reading, image: Image | None) -> Image | None:
+    if image is None:
+        return None
+    projected = {field: image[field] for field in reading.fields if field in image}
+    for field in reading.trails:
+        projected[TRAIL + field] = image[TRAIL + field]
+    return projected
+
+
+def _old_values(reading: Reading, before: Image, after: Image) -> dict[str, Value]:
     """The values before of the fields that changed. On an edge a blank counts: the key takes values as they are."""
-    if before is None or after is None:
-        return {}
     old: dict[str, Value] = {}
-    for field in fields:
+    for field in reading.fields:
         was, now = before.get(field), after.get(field)
-        if was is not now and (was != now if field in edges else not same(was, now)):
+        if was is now or (was == now and type(was) is type(now)):
+            continue
+        if was != now if field in reading.edges else not same(was, now):
             old[field] = was
     return old
-
-
-def _is_birth(event: ChangeEvent, state: RecordState | None) -> bool:
-    return event.op == "create" and not event.load and state is None
 
 
 def _operation(event: ChangeEvent, before: Image | None) -> Operation:

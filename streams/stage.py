@@ -7,6 +7,8 @@ rows and the position together, and does nothing else (design section 3).
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+import msgspec
+
 S = TypeVar("S")
 
 PARTITION_KEY = "\x1fpartition"
@@ -16,7 +18,7 @@ Rows = Mapping[str, bytes]
 """The stored rows of one key, by part."""
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True):
     """A message for a topic. With ``partition`` it goes there, else where its key belongs."""
 
     topic: str
@@ -27,7 +29,7 @@ class Output(NamedTuple):
     """When it was said (milliseconds), where that is not the time of the input from which it follows."""
 
 
-class Source(NamedTuple):
+class Source(msgspec.Struct, frozen=True):
     """Where a message stands in the stage's input: the upstream it came from and its offset there.
 
     For ``records`` that is the partition and offset of ``changes``. The runtime has dropped repetitions already.
