@@ -18,15 +18,16 @@ SLICE = 5_000
 
 
 class _Mark(msgspec.Struct, frozen=True):
-    """How far a file was told: the position of a page, how many of its events, and the time reached."""
+    """How far a file was told: the position of a page, how many of its events, the time reached, its first load."""
 
     page: bytes | None = None
     taken: int = 0
     at: int = 0
+    loaded: bool = False
 
 
 class _Told(NamedTuple):
-    """One thing that a file tells: an event, or the end of a page, of its first load, or of both."""
+    """One thing that a file tells: an event, the end of its first load, or the end of a page."""
 
     at: int
     source: Watched
@@ -46,7 +47,7 @@ class HistoryPart:
 
     def __init__(self, files: Sequence[Watched], store: Store, *, slice_: int = SLICE) -> None:
         self._files, self._store, self._slice = files, store, slice_
-        self._ahead = merge(*[_told(one, self._mark(one)) for one in files], key=lambda told: told.at)
+        self._ahead = merge(*[_told(one, self._mark(one)) for one in files], key=_turn)
         self.captured = 0
 
     def turn(self, now: int) -> Turned:
@@ -83,15 +84,23 @@ class HistoryPart:
         return msgspec.msgpack.decode(kept, type=_Mark) if kept else _Mark()
 
 
+def _turn(told: _Told) -> tuple[int, bool]:
+    """Times in order; the first load of a file is over when those of the same time in other files are."""
+    return told.at, told.loaded and told.polled is None
+
+
 def _told(one: Watched, mark: _Mark) -> Iterator[_Told]:
     """What a file tells from a mark on, in times that never go back."""
-    page, taken, at = mark.page, mark.taken, mark.at
+    page, taken, at, loaded = mark.page, mark.taken, mark.at, mark.loaded
     while True:
         polled = one.capture.poll(page, at)
         for number, event in enumerate(polled.events[taken:], taken):
+            if number == polled.loads and not loaded:  # known from here on, however late the first event is (D-04)
+                loaded = True
+                yield _Told(at, one, _Mark(page, number, at, loaded), loaded=True)
             at = max(at, event.seen_at)
-            yield _Told(at, one, _Mark(page, number + 1, at), event, loaded=number == polled.loads)
-        page, taken = polled.position, 0
-        yield _Told(at, one, _Mark(page, 0, at), polled=polled, loaded=polled.loaded)
+            yield _Told(at, one, _Mark(page, number + 1, at, loaded), event)
+        page, taken, loaded = polled.position, 0, polled.loaded
+        yield _Told(at, one, _Mark(page, 0, at, loaded), polled=polled, loaded=loaded)
         if not polled.more:
             return

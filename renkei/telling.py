@@ -146,7 +146,8 @@ class _Seen:
         written = getattr(step.action, line.verb)
         to = command.fields.get("to", [])
         sides = {self._who(str(line.subject)), str(line.subject), f"user:{line.subject}"}
-        return bool(sides & {*map(str, to), str(command.fields.get("url", ""))}) or written == line.subject
+        came = str(command.fields.get("subject" if line.verb == "task" else "url", ""))
+        return bool(sides & {*map(str, to), came}) or written == line.subject
 
     def _who(self, source: str) -> str:
         """A person or group as commands name it; a path into a record stays as it is written."""

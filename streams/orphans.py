@@ -19,6 +19,11 @@ class Dangling:
     tab: str
     why: Literal["empty", "names nobody"]
 
+    @property
+    def words(self) -> str:
+        """What is wrong with the field; one field may be looked up in several tabs."""
+        return "is empty" if self.why == "empty" else f"names nobody in {_name(self.tab)}"
+
 
 @dataclass(frozen=True)
 class Orphans:
@@ -31,8 +36,7 @@ class Orphans:
         """How many of what, in words: ``zoho.Demos without a journey``."""
         found = {f"{_name(tab)} without a journey": len(refs) for tab, refs in self.loose.items()}
         for one in self.dangling:
-            words = "is empty" if one.why == "empty" else "names nobody"
-            label = f"{_name(tab_of(one.record))} whose {one.field} {words}"
+            label = f"{_name(tab_of(one.record))} whose {one.field} {one.words}"
             found[label] = found.get(label, 0) + 1
         return found
 

@@ -82,7 +82,7 @@ def _orphans(seen: Overview) -> Iterator[str]:
         yield f"without a journey in {tab.replace(':', '.', 1)}:"
         yield from (f"  {shown_ref(one)}" for one in refs)
     for one in seen.orphans.dangling:
-        yield f"{shown_ref(one.record)}: {one.field} {'is empty' if one.why == 'empty' else 'names nobody'}"
+        yield f"{shown_ref(one.record)}: {one.field} {one.words}"
 
 
 def _orphans_json(seen: Overview, listed: bool) -> dict[str, object]:

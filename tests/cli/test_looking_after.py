@@ -46,12 +46,12 @@ def test_the_state_at_a_glance(path: Path, crm: Driver) -> None:
     assert (seen["journeys"], seen["records"], seen["timers"], seen["backlog"]) == (2, 3, 2, 0)
     assert seen["orphans"]["counts"] == {
         "zoho.Demos without a journey": 1,
-        "zoho.Deals whose Account names nobody": 1,
+        "zoho.Deals whose Account names nobody in zoho.Accounts": 1,
         "zoho.Deals whose Account is empty": 1,
     }
     assert seen["orphans"]["loose"] == {"zoho:Demos": ["zoho:Demos/X"]}
     listed = renkei("status", path, "--orphans").out
-    assert "zoho.Deals/D1: Account names nobody" in listed
+    assert "zoho.Deals/D1: Account names nobody in zoho.Accounts" in listed
     assert "timers     2, the next at 2026-01-08T09:00:00Z" in listed
 
 

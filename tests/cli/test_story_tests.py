@@ -33,6 +33,11 @@ rules:
       actions:
         - assign: deal
           owner: team sales
+    - name: quote
+      trigger: {becomes: Stage is "Proposal"}
+      actions:
+        - task: "Quote for {{ deal.Name }}"
+          on: deal
   demo:
     - name: demo-done
       trigger: {becomes: Status is "Completed"}
@@ -68,6 +73,8 @@ QUALIFIED = "update: deal, id: D1, Stage: Qualified"
         ("signal: button, id: D1", "assign: deal, id: D1, owner: team sales"),
         ("create: demo, id: X, Deal: D1, Status: Completed", "email: deal.Email, subject: Thank you"),
         ("create: demo, id: X, Deal: D1, Status: Completed", "email: a@example.com, times: 1"),
+        ("update: deal, id: D1, Stage: Proposal", "task: Quote for Big, times: 1 / task: Quote for Small, times: 0"),
+        ("update: deal, id: D1, Stage: Proposal", "task: 'Quote for {{ deal.Name }}', times: 1"),
         ("at: '2026-03-01T00:00:00Z'", "nothing: true"),
     ],
 )  # fmt: skip
@@ -88,7 +95,7 @@ def test_a_failure_shows_what_came_instead(tmp_path: Path) -> None:
     answer = renkei("test", path)
     assert answer.code == 1
     assert "FAILED w: it" in answer.out
-    assert "workflows/w.yaml:48:9: expected twice, came once" in answer.out
+    assert "workflows/w.yaml:53:9: expected twice, came once" in answer.out
     assert "create zoho.Demos {Deal: D1, Status: Requested} (rule ask-for-demo on zoho.Deals/D1)" in answer.out
     assert answer.out.endswith(f"Mend the rules or the tests, then: renkei test {path}\n")
     told = renkei("test", path, "--json").json

@@ -85,6 +85,15 @@ def test_a_tab_without_records_is_known_to_have_none(tmp_path: Path) -> None:
     assert [one.operation for one in log.commands] == ["create", "notify"]
 
 
+def test_a_tab_is_known_before_its_first_event(tmp_path: Path) -> None:
+    other = line("delivery:Projects", "P", "2026-01-08", Deal="2")
+    log = told(tmp_path, line("sales:Deals", "1", "2026-01-05", Stage="Won"), other)
+    assert [(one.operation, one.planned_at) for one in log.commands] == [
+        ("create", parse_instant("2026-01-05")),
+        ("notify", parse_instant("2026-01-05")),
+    ]
+
+
 def test_the_events_of_two_files_come_in_the_order_of_their_times(tmp_path: Path) -> None:
     first = line("delivery:Projects", "P", "2026-01-05T10:00:00Z", Deal="1")
     log = told(tmp_path, line("sales:Deals", "1", "2026-01-05T11:00:00Z", Stage="Won"), first)
