@@ -3,11 +3,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 SUITE ?= core
+BROKERS ?= 1
+FOLDER ?= .kafka
+PORT ?=
 
-.PHONY: help setup demo test lint types check nightly bench lock clean
+.PHONY: help setup demo test lint types check nightly bench kafka kafka-stop lock clean
 
 help: ## what can be done here
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -40,6 +43,12 @@ check: test lint types ## all that CI runs
 
 bench: setup ## figures as JSON lines: make bench SUITE=core
 	@$(BIN)/python -m benchmarks $(SUITE)
+
+kafka: setup ## Apache Kafka on this machine (Java 17, Maven once): make kafka BROKERS=3 PORT=9092
+	@$(BIN)/python -m sandbox.broker start --brokers $(BROKERS) --folder $(FOLDER) $(if $(PORT),--port $(PORT))
+
+kafka-stop: setup ## end it; what it holds stays in .kafka
+	@$(BIN)/python -m sandbox.broker stop --folder $(FOLDER)
 
 lock: ## pin the dependencies again, with hashes and without addresses
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

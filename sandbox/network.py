@@ -1,0 +1,283 @@
+"""A bad network on loopback: proxies between a client and a server, whose line can be spoiled while it is in use.
+
+Works on TCP below every protocol: Kafka, HTTP, SMTP. One thread of its own carries all proxies of a network.
+"""
+
+import asyncio
+import random
+import socket
+import struct
+import threading
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+from sandbox.ports import free_ports
+
+Way = Literal["up", "down"]
+"""From the client to the server, and back."""
+
+_CHUNK = 256 * 1024
+_CHUNKS = 32
+_ABRUPT = struct.pack("ii", 1, 0)
+_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a line is now; ``Line()`` is a sound one. All bounds are per connection, in seconds and bytes."""
+
+    latency: float = 0.0
+    """How much later everything arrives, each way."""
+    jitter: float = 0.0
+    """How much more or less that may be, drawn per piece with the proxy's seed; the order stays."""
+    rate: float | None = None
+    """Bytes per second, each way."""
+    limit_up: int | None = None
+    """The bytes after which a client's connection is reset, counted from now on."""
+    limit_down: int | None = None
+    """The same for what the server says: with 0 the request arrives and the answer is lost."""
+    hangs: bool = False
+    """Connections are taken and nothing moves; what waits arrives once the line moves again."""
+    is_cut: bool = False
+    """New connections are refused, those that are open are reset."""
+
+    def limit(self, way: Way) -> int | None:
+        """The limit of one way."""
+        return self.limit_up if way == "up" else self.limit_down
+
+
+class Counted(NamedTuple):
+    """What went through a proxy since it was opened."""
+
+    connections: int
+    open: int
+    up: int
+    down: int
+
+
+class _Reset(Exception):  # noqa: N818 - it ends a connection and reaches nobody
+    """This connection ends abruptly."""
+
+
+class _Connection:
+    """One client's connection and the one behind it."""
+
+    def __init__(self, proxy: "Proxy", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._proxy, self._reader = proxy, reader
+        self._writers = [writer]
+        self.carried: dict[Way, int] = {"up": 0, "down": 0}
+        """Bytes since the line was last set."""
+
+    async def serve(self) -> None:
+        """Carry both ways until both sides have ended, or one abruptly."""
+        try:
+            await self._proxy.moving()
+            reader, writer = await asyncio.open_connection(*self._proxy.upstream, limit=_CHUNK)
+            self._writers.append(writer)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._carry(self._reader, writer, "up"))
+                both.create_task(self._carry(reader, self._writers[0], "down"))
+        except (OSError, _Reset, ExceptionGroup, asyncio.CancelledError):
+            self.reset()
+        finally:
+            for writer in self._writers:
+                writer.close()
+
+    def reset(self) -> None:
+        """End both sides with a TCP reset."""
+        for writer in self._writers:
+            if not writer.transport.is_closing():
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABRUPT)
+            writer.transport.abort()
+
+    async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, way: Way) -> None:
+        underway: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS)
+        async with asyncio.TaskGroup() as ends:
+            ends.create_task(self._take(source, underway))
+            ends.create_task(self._give(underway, target, way))
+
+    async def _take(self, source: asyncio.StreamReader, underway: asyncio.Queue[tuple[float, bytes]]) -> None:
+        chunk = b"-"
+        while chunk:
+            chunk = await source.read(_CHUNK)
+            await underway.put((self._proxy.due(), chunk))
+
+    async def _give(self, underway: asyncio.Queue[tuple[float, bytes]], target: asyncio.StreamWriter, way: Way) -> None:
+        while True:
+            due, chunk = await underway.get()
+            await self._proxy.pause_until(due)
+            await self._proxy.moving()
+            if not chunk:
+                target.write_eof()
+                return
+            await self._write(chunk, target, way)
+
+    async def _write(self, chunk: bytes, target: asyncio.StreamWriter, way: Way) -> None:
+        """Write as fast and as much as the line allows."""
+        while chunk:
+            line = self._proxy.line
+            limit = line.limit(way)
+            left = len(chunk) if limit is None else limit - self.carried[way]
+            size = min(left, len(chunk), _CHUNK if line.rate is None else max(1, int(line.rate / 20)))
+            target.write(chunk[:size])
+            await target.drain()
+            self.carried[way] += size
+            self._proxy.count(way, size)
+            if size == left and limit is not None:
+                raise _Reset
+            if line.rate is not None:
+                await self._proxy.pause_until(asyncio.get_running_loop().time() + size / line.rate)
+                await self._proxy.moving()
+            chunk = chunk[size:]
+
+
+class Proxy:
+    """A door to a server, whose line can be changed from any thread; made by ``Network.proxy``."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, upstream: str, port: int, seed: int) -> None:
+        host, _, number = upstream.rpartition(":")
+        self.upstream = (host, int(number))
+        self.port = port
+        self.line = Line()
+        self._loop, self._random = loop, random.Random(seed)  # noqa: S311 - a rehearsal must be repeatable
+        self._server: asyncio.Server | None = None
+        self._changed, self._moving = asyncio.Event(), asyncio.Event()
+        self._moving.set()
+        self._open: dict[_Connection, asyncio.Task[None]] = {}
+        self._connections = 0
+        self._bytes: dict[Way, int] = {"up": 0, "down": 0}
+
+    @property
+    def address(self) -> str:
+        """What a client is given: host:port; the same for as long as the network lasts."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def counted(self) -> Counted:
+        """What went through."""
+        return Counted(self._connections, len(self._open), self._bytes["up"], self._bytes["down"])
+
+    def set(self, line: Line) -> None:
+        """Make the line so, also for connections that are open; done when this returns."""
+        _done(self._loop, self._set(line))
+
+    def heal(self) -> None:
+        """Make the line sound again."""
+        self.set(Line())
+
+    def reset(self) -> None:
+        """Reset the open connections, once; new ones are served."""
+        _done(self._loop, self._reset())
+
+    # What follows is for the network's own thread.
+
+    async def open(self) -> None:
+        """Listen."""
+        self._server = await asyncio.start_server(self._came, "127.0.0.1", self.port, limit=_CHUNK)
+
+    async def close(self) -> None:
+        """Listen no more, and reset what is open."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self._reset()
+
+    def due(self) -> float:
+        """When what is taken now arrives."""
+        late = self.line.latency + self._random.uniform(-self.line.jitter, self.line.jitter)
+        return self._loop.time() + late if late > 0 else 0.0
+
+    async def pause_until(self, due: float) -> None:
+        """Wait until then, or until the line is made another."""
+        if (left := due - self._loop.time()) > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left)
+
+    async def moving(self) -> None:
+        """Wait while the line hangs."""
+        await self._moving.wait()
+
+    def count(self, way: Way, size: int) -> None:
+        """So many bytes more went through."""
+        self._bytes[way] += size
+
+    async def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = _Connection(self, reader, writer)
+        self._connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[connection] = task
+        try:
+            await connection.serve()
+        finally:
+            del self._open[connection]
+
+    async def _set(self, line: Line) -> None:
+        self.line = line
+        for connection in self._open:
+            connection.carried = {"up": 0, "down": 0}
+        (self._moving.clear if line.hangs else self._moving.set)()
+        self._changed.set()
+        self._changed = asyncio.Event()
+        if line.is_cut:
+            await self.close()
+        elif self._server is None:
+            await self.open()
+
+    async def _reset(self) -> None:
+        ended = list(self._open.values())
+        for task in ended:
+            task.cancel()
+        await asyncio.gather(*ended, return_exceptions=True)
+
+
+class Network:
+    """Proxies on loopback, and the thread that carries them.
+
+    ``with Network() as network: door = network.proxy("127.0.0.1:9092"); door.set(Line(hangs=True)); door.heal()``
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="sandbox-network", daemon=True)
+        self._proxies: list[Proxy] = []
+
+    def proxy(self, upstream: str, *, port: int | None = None, seed: int = 0) -> Proxy:
+        """A new door to host:port; the server need not be up yet. ``seed`` draws the jitter."""
+        made = Proxy(self._loop, upstream, port or free_ports(1)[0], seed)
+        _done(self._loop, made.open())
+        self._proxies.append(made)
+        return made
+
+    def heal(self) -> None:
+        """Make all lines sound again."""
+        for proxy in self._proxies:
+            proxy.heal()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all doors and end the thread."""
+        for proxy in self._proxies:
+            _done(self._loop, proxy.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_SECONDS)
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        # What was aborted tells so in the next turn.
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+
+def _done(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> None:
+    """Let the network's thread do it, and wait."""
+    asyncio.run_coroutine_threadsafe(work, loop).result(_SECONDS)
