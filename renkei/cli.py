@@ -18,6 +18,7 @@ from renkei.commands import (
     schema,
     signal,
     status,
+    streams,
     test,
     topics,
 )
@@ -37,6 +38,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     test.test,
     run.run,
     topics.topics,
+    streams.streams,
     status.status,
     lag.lag,
     explain.explain,

@@ -289,10 +289,22 @@ class StreamsGate:
 class Streams:
     """The flow of one process on Kafka. ``run`` it in an event loop; ``stop`` may be called from any thread."""
 
-    def __init__(self, topology: Topology, cluster: Cluster, meter: Meter, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        cluster: Cluster,
+        meter: Meter,
+        clock: Callable[[], int],
+        at: Callable[[str], None] = lambda point: None,
+    ) -> None:
+        """``clock`` tells milliseconds; ``at`` is called at named points (``Partitions``).
+
+        Raises:
+            FaustMismatchError: another Faust is installed than the one this was built against.
+        """
         check_faust()
         self._app = _app(cluster)
-        self.partitions = Partitions(topology, cluster, StreamsGate(self._app), meter, clock)
+        self.partitions = Partitions(topology, cluster, StreamsGate(self._app), meter, clock, at)
         self.partitions.on_failure = self.stop
         self.stalled: list[str] = []
         self._stop = asyncio.Event()

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from schemas import topics
 from schemas.codec import CodecError, Unpacker, pack, to_json
+from schemas.commands import Report
 from schemas.keys import home, in_workspace, parted
-from schemas.messages import StageMessage, Tick
+from schemas.messages import OutcomeOf, StageMessage, Tick
 from streams import changelog, wire
 from streams.changelog import Layout, Restored
 from streams.flow import Flow, StageRows, without_joins
@@ -255,6 +256,8 @@ class PartitionHost:
         at = _time_of(message, record)
         self.positions.at = max(self.positions.at, at)
         inner = topics.JOURNEYS if topic == topics.OUTCOMES else topic
+        if isinstance(message, Report):
+            message = OutcomeOf(at=message.at, chain=message.chain, fire=message.fire, outcome=message.outcome)
         source = Source(self._home, record.offset, self._topology.era)
         outputs = self._lodger(workspace).feed(inner, key, message, at, source)
         self._work.taken += 1
@@ -309,7 +312,7 @@ class PartitionHost:
             "how": f"renkei parked retry {topic}/{self.number}/{record.offset}",
         }  # fmt: skip
         parked = Outgoing(record.key or b"", to_json(note), (), record.at)
-        self._work.outputs.setdefault((topics.PARKED, self.number), []).append(parked)
+        self._work.outputs.setdefault((topics.PARKED, 0), []).append(parked)
         self._work.parked += 1
 
     def _is_history(self, workspace: str) -> bool:

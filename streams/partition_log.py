@@ -65,8 +65,11 @@ class Cluster:
 class PartitionLog:
     """The broker's side of one host and partition. Open, restore, then commit one piece of work after another."""
 
-    def __init__(self, cluster: Cluster, host: str, number: int) -> None:
-        self._cluster, self.host, self.number = cluster, host, number
+    def __init__(
+        self, cluster: Cluster, host: str, number: int, at: Callable[[str], None] = lambda point: None
+    ) -> None:
+        """``at`` is called at the point ``outputs_sent``, where a test may end the process."""
+        self._cluster, self.host, self.number, self._at = cluster, host, number, at
         self._changelog = TopicPartition(cluster.topic(topics.state(host)), number)
         self._producer: AIOKafkaProducer | None = None
         self._snapshot: Snapshot | None = None
@@ -158,6 +161,7 @@ class PartitionLog:
                 TopicPartition(self._cluster.topic(name), self.number): offset for name, offset in work.next.items()
             }
             await producer.send_offsets_to_transaction(offsets, self._cluster.group)
+        self._at("outputs_sent")
         await producer.commit_transaction()
         if last is None:
             return None

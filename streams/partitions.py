@@ -20,9 +20,17 @@ class Partitions:
     """The runners of all partitions that are assigned to this process."""
 
     def __init__(
-        self, topology: Topology, cluster: Cluster, gate: Gate, meter: Meter, clock: Callable[[], int]
+        self,
+        topology: Topology,
+        cluster: Cluster,
+        gate: Gate,
+        meter: Meter,
+        clock: Callable[[], int],
+        at: Callable[[str], None] = lambda point: None,
     ) -> None:
-        self.topology, self.cluster, self.gate, self.meter, self.clock = topology, cluster, gate, meter, clock
+        """``at`` is called at consumed, outputs_sent and committed, where a test may end the process."""
+        self.topology, self.cluster, self.gate, self.meter = topology, cluster, gate, meter
+        self.clock, self.at = clock, at
         self._runners: dict[tuple[str, int], Runner] = {}
         self._hosts_of = {
             topic: [host for host, topics in topology.hosts().items() if topic in topics]

@@ -101,6 +101,7 @@ class Owner(Protocol):
     gate: Gate
     meter: Meter
     clock: Callable[[], int]
+    at: Callable[[str], None]
     gaps: int
 
     async def seek(self, inputs: Iterable[tuple[str, int]]) -> None:
@@ -130,7 +131,7 @@ class Runner:
         self.status = Status(host, number)
         self._owner = owner
         self._inputs = [(topic, number) for topic in owner.topology.hosts()[host]]
-        self._log = PartitionLog(owner.cluster, host, number)
+        self._log = PartitionLog(owner.cluster, host, number, owner.at)
         self._host: PartitionHost | None = None
         self._merge = Merge({})
         self._gaps: set[str] = set()
@@ -351,7 +352,9 @@ class Runner:
         work = host.work()
         if work.is_empty:
             return
+        self._owner.at("consumed")
         await self._log.commit(work)
+        self._owner.at("committed")
         self.status.next = dict(host.positions.next)
         self.status.taken += work.taken
         self.status.parked += work.parked

@@ -1,0 +1,90 @@
+"""The streams of a project on a broker: which workspaces and workflows, how nouns are framed, and who measures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from connectors.schema_registry import opened as opened_registry
+from connectors.settings import ConnectionSettings
+from renkei.folder import Folder
+from renkei.metrics import Meter
+from renkei.options import broker_of
+from renkei.web import Health
+from renkei.wiring import stages_of
+from rules.book import Book
+from schemas.framing import Framings, Registry
+from streams.partition_log import Cluster
+from streams.topology import Headers, Topology, Workspace
+
+SNAPSHOTS = "snapshots"
+REGISTRY = "schema_registry"
+"""The name under which its credentials are kept: RENKEI_SCHEMA_REGISTRY_USER and so on."""
+
+
+class Nouns:
+    """How nouns stand on the topics of the flow."""
+
+    def __init__(self, registry: Registry | None = None) -> None:
+        self._framings = Framings(registry)
+
+    def encode(self, noun: Any, topic: str) -> tuple[bytes, list[tuple[str, bytes]]]:
+        """Value and headers. Raises CodecError."""
+        return self._framings.of(topic).encode(noun)
+
+    def decode(self, value: bytes, headers: Headers, topic: str) -> Any:
+        """The noun. Raises CodecError."""
+        return self._framings.of(topic).decode(value, headers)
+
+
+class Measured:
+    """Tells the metrics and the health of a program what its runners do."""
+
+    def __init__(self, meter: Meter, health: Health) -> None:
+        self._meter, self._health = meter, health
+
+    def events(self, host: str, partition: int, count: int, seconds: float) -> None:
+        """A piece of work was committed."""
+        self._meter.events(host, partition, count)
+        self._meter.batch(seconds)
+
+    def parked(self, topic: str, count: int) -> None:
+        """Records were set aside."""
+        for _ in range(count):
+            self._meter.parked(topic)
+
+    def restored(self, host: str, partition: int, done: int, total: int) -> None:
+        """A changelog is read back so far."""
+        self._meter.restored(done)
+        self._health.waits(f"{host}/{partition}", f"restored {done:,} of {total:,} rows")
+
+    def stalled(self, topic: str, partition: int, is_stalled: bool) -> None:
+        """A partition stands still, or moves again."""
+        self._meter.stalled(topic, partition, is_stalled)
+
+
+def registry_of(folder: Folder) -> Registry | None:
+    """The schema registry of a project, or none."""
+    url = folder.settings.kafka.schema_registry
+    if not url:
+        return None
+    named = folder.credentials(REGISTRY)
+    secrets = {name: named.text(name) for name in ("user", "password") if named.text(name)}
+    return opened_registry(ConnectionSettings(connection=REGISTRY, kind=REGISTRY, url=url), secrets)
+
+
+def topology_of(folder: Folder, book: Book) -> Topology:
+    """What the streams of a project host."""
+    settings = folder.settings
+    applied: Sequence[str] = [name for name, part in settings.connections.items() if part.kind != "file"]
+    one = Workspace(
+        book, applied, settings.limits.limits(), folder.channels(), stages_of(folder), history=settings.history
+    )
+    return Topology(
+        {settings.workspace: one}, settings.kafka.partitions, Nouns(registry_of(folder)), spread=settings.kafka.spread
+    )
+
+
+def cluster_of(folder: Folder, broker: str = "") -> Cluster:
+    """Where the streams of a project find their broker, and keep their snapshots."""
+    kafka = folder.settings.kafka
+    servers = broker_of(folder, broker).removeprefix("kafka://")
+    return Cluster(servers, f"{kafka.prefix}renkei", kafka.prefix, folder.state / SNAPSHOTS)
