@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 
 from benchmarks import core
 from benchmarks.figures import Figure
+from benchmarks.join import figures as join
 
-SUITES: dict[str, Callable[[frozenset[str]], Iterable[Figure]]] = {"core": core.figures}
+SUITES: dict[str, Callable[[frozenset[str]], Iterable[Figure]]] = {"core": core.figures, "kafka": join.figures}
 
 
 def main() -> None:
