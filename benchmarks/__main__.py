@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable
 
 from benchmarks import contracts, core
 from benchmarks.figures import Figure
+from benchmarks.join import figures as join
 
 SUITES: dict[str, Callable[[frozenset[str]], Iterable[Figure]]] = {
     "core": core.figures,
     "contracts": contracts.figures,
+    "join": join.figures,
 }
 
 
