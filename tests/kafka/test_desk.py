@@ -1,15 +1,12 @@
 """Stories of a worker on Kafka: rows, reports and offsets together; takeovers; lanes; what cannot be read."""
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from connectors.base import Limits, Request, Response
-from connectors.kafka_io import Fenced
 from sandbox.broker.cluster import Cluster
 from schemas import keys
-from schemas.commands import Applied, Command, Rejected
+from schemas.commands import Applied, Command
 from tests.connectors.fakes import create, update
 from tests.kafka.shop import Counter, Hand
 
