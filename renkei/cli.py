@@ -5,7 +5,21 @@ from collections.abc import Callable
 
 import typer
 
-from renkei.commands import check, demo, diagram, explain, init, parked, run, sandbox, schema, signal, status, test
+from renkei.commands import (
+    broker,
+    check,
+    demo,
+    diagram,
+    explain,
+    init,
+    parked,
+    run,
+    sandbox,
+    schema,
+    signal,
+    status,
+    test,
+)
 from renkei.options import EXPECTED
 
 app = typer.Typer(
@@ -17,7 +31,7 @@ app = typer.Typer(
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo, init.init, check.check, test.test, run.run, status.status, explain.explain, diagram.diagram,
-    parked.parked, parked.unknown, signal.signal, schema.schema, sandbox.sandbox,
+    parked.parked, parked.unknown, signal.signal, schema.schema, sandbox.sandbox, broker.broker,
 )  # fmt: skip
 for _command in _COMMANDS:
     app.command()(_command)

@@ -12,6 +12,7 @@ from connectors.credentials import CredentialError
 from connectors.registry import UnknownConnector
 from renkei.folder import Folder, read_folder
 from rules.errors import WorkflowError
+from sandbox.broker.errors import BrokerError
 from schemas.codec import to_json
 from streams.store import StoreError
 
@@ -21,7 +22,7 @@ StateOption = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="Where the state is; .renkei in the project unless named.")
 ]
 
-EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector)
+EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, BrokerError)
 
 
 @contextmanager
