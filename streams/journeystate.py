@@ -302,7 +302,7 @@ class Journey:
         """The nodes at which a record stands."""
         members = self.join.members
         nodes = [node for node in self.tree.of_tab.get(tab, ()) if ref in members[node]]
-        return [0, *nodes] if ref in members[0] else nodes
+        return [0, *nodes] if self.join.stands(0, ref) else nodes
 
     def _rebuild(self) -> None:
         self.open_keys = {key for key, want in self.head.want.items() if not want.done}

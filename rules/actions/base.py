@@ -119,10 +119,13 @@ class StepContext(Protocol):
 
     now: int
     anchor: Ref
-    command_id: str
-    """The id that the step's first command will have."""
     fallback: bool
     """Whether the owner was refused, so that the step's ``fallback`` is meant (D-48)."""
+
+    @property
+    def command_id(self) -> str:
+        """The id that the step's first command will have."""
+        ...
 
     def text(self, source: str) -> Value | Unknown:
         """The value of one of the action's texts, merge fields filled in."""
