@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from rules.book import Book
 from rules.rounds import Limits
 from schemas import topics
-from schemas.codec import CodecError, pack, to_json
+from schemas.codec import CodecError, from_json, pack, to_json
+from schemas.commands import Command
+from schemas.decisions import Decision
 from schemas.events import ChangeEvent
 from schemas.messages import Tick
 from streams import wire
@@ -115,6 +117,27 @@ class Embedded:
         with self.store.transaction():
             self.store.append([NewEntry(topics.JOURNEYS, wire.MARKER, now, pack(Tick(at=now)))])
         return True
+
+    # -- what came out --------------------------------------------------------------
+
+    def commands(self) -> list[Command]:
+        """All commands so far, in order."""
+        entries = [entry for topic in self.store.topics("commands.") for entry in self.store.read(topic)]
+        return [wire.read_entry(entry) for entry in sorted(entries, key=lambda entry: entry.seq)]
+
+    def decisions(self) -> list[Decision]:
+        """All decisions so far, in order."""
+        return [wire.read_entry(entry) for entry in self.store.read(topics.DECISIONS)]
+
+    def parked(self) -> list[str]:
+        """Why messages were set aside."""
+        return [from_json(entry.value)["why"] for entry in self.store.read(topics.PARKED)]
+
+    def states(self, stage: str) -> Iterator[tuple[str, Any]]:
+        """All keys of a stage with their states."""
+        states = self._flow.states(stage)
+        for key in states.names():
+            yield key, states.get(key)
 
     # -- inside --------------------------------------------------------------
 

@@ -5,7 +5,7 @@ killed at any write and begins again from what was committed. All of it follows 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal, NamedTuple
@@ -151,6 +151,10 @@ class Hostile:
         position = Position()
         told = [entry for entry in self._left if entry.topic == topics.DECISIONS]
         return [wire.read_entry(entry) for entry in told if not self._repeated(position, entry)]
+
+    def parked(self) -> Sequence[str]:
+        """Nothing: what cannot be taken is raised."""
+        return ()
 
     # -- one step --------------------------------------------------------------
 
