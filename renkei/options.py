@@ -12,12 +12,8 @@ from connectors.credentials import CredentialError
 from connectors.kafka_io import KafkaTrouble
 from connectors.registry import UnknownConnector
 from renkei.folder import Folder, read_folder
-<<<<<<< HEAD
 from rules.errors import Place, WorkflowError, refuse
-=======
-from rules.errors import WorkflowError
 from sandbox.broker.errors import BrokerError
->>>>>>> broker
 from schemas.codec import to_json
 from streams.store import StoreError
 
@@ -34,11 +30,7 @@ ProjectOption = Annotated[
     Path, typer.Option("--project", metavar="DIR", help="The project folder.", show_default=False)
 ]
 
-<<<<<<< HEAD
-EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, KafkaTrouble)
-=======
-EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, BrokerError)
->>>>>>> broker
+EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, KafkaTrouble, BrokerError)
 
 
 @contextmanager
