@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +185,7 @@ class Plant:
         ends = await self.group.end_offsets(tps)
         waiting = [tp for tp in tps if ends[tp]]
         taken = [await self.group.committed(tp) for tp in waiting]
-        behind = sum(max(0, ends[tp] - (done or 0)) for tp, done in zip(waiting, taken, strict=True))
+        behind: int = sum(max(0, ends[tp] - (done or 0)) for tp, done in zip(waiting, taken, strict=True))
         return behind if not self.spread else max(0, behind - 2 * len(waiting))
 
     async def _mark(self, workspace: str) -> None:
@@ -212,10 +211,3 @@ class Plant:
             )
         finally:
             await admin.close()
-
-
-@contextmanager
-def folder_of(path: Path) -> Iterator[Path]:
-    """A folder for snapshots."""
-    path.mkdir(parents=True, exist_ok=True)
-    yield path

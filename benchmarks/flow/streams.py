@@ -1,4 +1,4 @@
-"""One streams process as it is measured: ``python -m benchmarks.flow.streams`` with a JSON order on its command line."""
+"""One streams process as it is measured: ``python -m benchmarks.flow.streams ORDER``, the order as JSON."""
 
 import asyncio
 import json
