@@ -7,6 +7,7 @@ import typer
 
 from renkei.commands import (
     check,
+    connectors,
     demo,
     diagram,
     explain,
@@ -38,7 +39,9 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     test.test,
     run.run,
     topics.topics,
+    connectors.capture,
     streams.streams,
+    connectors.connectors,
     status.status,
     lag.lag,
     explain.explain,
