@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from connectors.framing import Packed
 from connectors.kafka_io import Admin
+from renkei.contracts import Contracts
 from renkei.folder import Folder
 from renkei.kafka_parts import capture_parts, connector_parts
 from renkei.options import BrokerOption, OfflineOption, ProjectOption, broker_of, opened_folder, told
 from renkei.parts import Part
 from renkei.runner import wall_clock
 from renkei.serving import serve
+from renkei.streaming import registry_of
 from renkei.topology import require, topics_of
 from renkei.wiring import asked_of, discover
 from rules.book import Book
@@ -32,7 +33,7 @@ def connectors(
     """Apply commands from the broker in the CRMs; as many processes as you like share the work."""
     with told():
         project, _, address = _begin(folder, broker, offline)
-        opening = connector_parts(project, address, Packed(), wall_clock, names or ())
+        opening = connector_parts(project, address, Contracts(registry_of(project)), wall_clock, names or ())
         _serve(project, opening, "applied", "connectors")
 
 
@@ -45,7 +46,7 @@ def capture(
     """Watch the CRMs and put their changes on the broker; of several processes one does, the others stand by."""
     with told():
         project, book, address = _begin(folder, broker, offline)
-        opening = capture_parts(project, book, address, Packed(), wall_clock, names or ())
+        opening = capture_parts(project, book, address, Contracts(registry_of(project)), wall_clock, names or ())
         _serve(project, opening, "watched", "capture")
 
 
