@@ -7,7 +7,7 @@ import msgspec
 
 from connectors.base import Connector
 from connectors.framing import Framing
-from connectors.kafka_io import Delivered, Outgoing, Partition
+from connectors.kafka_io import Delivered, Outgoing, Partition, Refused
 from connectors.kafka_ledger import Row, Rows
 from connectors.ledger import Entry
 from connectors.worker import group_of, lane_of
@@ -77,7 +77,7 @@ class Bench:
         """Let a message wait, or say why it cannot be taken; what is settled already is passed over.
 
         Raises:
-            CodecError: too many in a row cannot be read; something is wrong with whoever writes, or with this reader.
+            Refused: too many in a row cannot be read; something is wrong with whoever writes, or with this reader.
         """
         if told.offset < self.next:
             return
@@ -88,7 +88,7 @@ class Bench:
             self._bad += not isinstance(error, NotServed)
             if self._bad > WORST:
                 place = f"{told.partition.topic} {told.partition.number}"
-                raise CodecError(f"{place}: {self._bad} messages in a row cannot be read: {error}") from None
+                raise Refused(f"{place}: {self._bad} messages in a row cannot be read: {error}") from None
             yield Parked(told.offset, str(error), told)
             return
         self._bad = 0

@@ -13,17 +13,17 @@ from secrets import token_hex
 
 import msgspec
 
-from connectors.base import Connector, NotSent
+from connectors.base import Connector
 from connectors.framing import Framing
 from connectors.kafka_bench import Bench, Parked, one_batch
 from connectors.kafka_io import Admin, BrokerAway, Fenced, KafkaTrouble, Membership, Outgoing, Partition, Producer
 from connectors.kafka_ledger import KEPT, SWEEP_EVERY, Restoring, Row, Rows
 from connectors.kafka_reading import Consumer, Gap, Stalled
+from connectors.lease import Lease
 from connectors.ledger import Entry
 from connectors.worker import Policy, Settled
 from schemas import keys, topics
 from schemas.commands import Command, Outcome, Report
-from schemas.values import SECOND
 
 LONGEST_TURN = 5.0
 """Seconds after which a turn begins no further batch, so that a rebalance need not wait long."""
@@ -75,10 +75,11 @@ class KafkaDesk:
         framing: Framing,
         connector: Connector,
         clock: Callable[[], int],
+        lease: Lease,
         spare: Callable[[int], bool] = lambda now: True,
     ) -> None:
         self._office, self._framing, self._connector = office, framing, connector
-        self._clock, self._spare = clock, spare
+        self._clock, self._lease, self._spare = clock, lease, spare
         self._ledger = office.topic(topics.ledger(office.connection))
         self._admin: Admin | None = None
         self._reader: Consumer | None = None
@@ -91,7 +92,6 @@ class KafkaDesk:
         self._taken: dict[str, tuple[Bench, int]] = {}
         self._unreported: list[tuple[Bench, Row]] = []
         self._began = 0.0
-        self._claimed_at: float | None = None
         self._idle = True
         self._sweep_at = 0
 
@@ -103,7 +103,7 @@ class KafkaDesk:
         now = self._clock()
         self._taken.clear()
         self._unreported.clear()
-        self._claimed_at = None
+        self._lease.end()
         self._read()
         if not self._is_open():
             return []
@@ -132,12 +132,15 @@ class KafkaDesk:
             return
         self._commit(rows)
         is_claim = any(entry.state == "sent" and not entry.lookups for entry in entries)
-        self._claimed_at = time.monotonic() if is_claim else None
+        if is_claim:
+            self._lease.begin()
+        else:
+            self._lease.end()
 
     def settle(self, outcomes: Sequence[Settled]) -> None:
         """Reports outcomes, with their rows and offsets in one transaction."""
         now = self._clock()
-        self._claimed_at = None
+        self._lease.end()
         rows = {row.entry.command.id: (bench, row) for bench, row in self._unreported}
         self._unreported = []
         for command, _ in outcomes:  # one that came again is noted at its new place
@@ -151,16 +154,6 @@ class KafkaDesk:
         """Whether another batch may begin before the group is looked at again."""
         member = self._consumer.membership() if self._consumer else None
         return member == self._member and time.monotonic() - self._began < LONGEST_TURN
-
-    def check_lease(self) -> None:
-        """Called immediately before a request leaves. Raises NotSent where the claim is too old to be relied on."""
-        if self._claimed_at is None:
-            return  # a login or a lookup, which change nothing
-        age = (time.monotonic() - self._claimed_at) * SECOND
-        if age > self._office.lease:
-            raise NotSent(
-                f"claimed {age / SECOND:.1f} s ago: another worker may have taken over, so it is claimed anew"
-            )
 
     @property
     def is_ready(self) -> bool:

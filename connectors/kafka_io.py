@@ -305,6 +305,11 @@ class Producer:
         self._sent: deque[Any] = deque()
         self._fenced = ""
 
+    def begin(self) -> None:
+        """Take the transactional id over now: from here on, whoever had it before is fenced."""
+        with self._guarded():
+            self._open()
+
     def send(self, out: Outgoing) -> None:
         """Write a message outside of any transaction; it is durable after ``flush``."""
         with self._guarded():

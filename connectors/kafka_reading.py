@@ -6,7 +6,7 @@ Beside ``kafka_io`` the only file that imports kafka-python.
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
@@ -266,6 +266,22 @@ class Consumer:
         elif now - before.since >= self._stalled and not before.sought:
             self._seek(one, position)
             self._watched[one] = before._replace(sought=True)
+
+
+def everything(consumer: Consumer, ends: Mapping[Partition, int]) -> Iterator[Delivered]:
+    """All that stands in compacted partitions before these ends, with a consumer that is used for nothing else.
+
+    Raises:
+        BrokerAway: it is not delivered to the end, since a transaction is still open: ask again.
+    """
+    consumer.assign(ends)
+    for one in ends:
+        consumer.seek(one, 0)
+    deadline = time.monotonic() + 2 * PATIENCE / 1000
+    while any((consumer.position(one) or 0) < end for one, end in ends.items()):
+        if time.monotonic() > deadline:
+            raise BrokerAway(f"{next(iter(ends)).topic} is not delivered to its end; a transaction is open")
+        yield from consumer.poll(100, 5_000)
 
 
 def first_at(address: str, partition: Partition, offset: int, name: str = "") -> int | None:

@@ -7,6 +7,7 @@ import typer
 
 from renkei.commands import (
     check,
+    connectors,
     demo,
     diagram,
     explain,
@@ -39,6 +40,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     run.run,
     topics.topics,
     streams.streams,
+    connectors.capture,
+    connectors.connectors,
     status.status,
     lag.lag,
     explain.explain,

@@ -24,6 +24,7 @@ StateOption = Annotated[
 BrokerOption = Annotated[
     str, typer.Option("--broker", metavar="ADDRESS", help="kafka://host:port; the one of renkei.yaml unless named.")
 ]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Use the metadata that was learned before.")]
 ProjectOption = Annotated[
     Path, typer.Option("--project", metavar="DIR", help="The project folder.", show_default=False)
 ]

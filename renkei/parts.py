@@ -14,7 +14,8 @@ import msgspec
 from connectors.base import BadLine, Capture, Connector, NoAnswer, NotSent, Polled
 from connectors.capture import CaptureFailed
 from connectors.echo import EchoBook
-from connectors.ledger import Ledger
+from connectors.kafka_io import Fenced, KafkaTrouble, Refused
+from connectors.ledger import Entry, Ledger
 from connectors.worker import Settled, Worker
 from schemas import topics
 from schemas.codec import pack, to_json
@@ -66,67 +67,154 @@ class Watched(NamedTuple):
     tabs: tuple[str, ...]
 
 
+class Notes(Protocol):
+    """What a capture remembers by name."""
+
+    def note(self, name: str) -> bytes | None:
+        """What is remembered, if anything."""
+        ...
+
+    def set_note(self, name: str, value: bytes) -> None:
+        """Remember this, once what belongs to it is durable."""
+        ...
+
+
+class Sink(Protocol):
+    """Where the changes of one connection go, together with how far each capture has come."""
+
+    def is_open(self) -> bool:
+        """Whether this is the one that captures now; another one may be at it."""
+        ...
+
+    def note(self, name: str) -> bytes | None:
+        """What is remembered under a name."""
+        ...
+
+    def keep(self, one: Watched, polled: Polled, now: int) -> int:
+        """Make a poll durable, events and position together; how many messages that were."""
+        ...
+
+    def recent(self, since: int) -> list[Entry]:
+        """What our own workers did on this connection since a time, oldest first."""
+        ...
+
+    def start_over(self, error: KafkaTrouble) -> None:
+        """Forget what may not be durable."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+class LogSink:
+    """The embedded log."""
+
+    def __init__(self, store: Store, captures: Sequence[Watched], ledger: Ledger | None = None) -> None:
+        self._store, self._captures, self._ledger = store, captures, ledger
+
+    def is_open(self) -> bool:
+        """Always: a lock on the state folder keeps others away."""
+        return True
+
+    def note(self, name: str) -> bytes | None:
+        """What the store remembers."""
+        return self._store.note(name)
+
+    def keep(self, one: Watched, polled: Polled, now: int) -> int:
+        """Append events, markers and bad lines, and set the position, in one transaction."""
+        entries = [wire.change_entry(event) for event in polled.events]
+        with self._store.transaction():
+            if polled.loaded:
+                at = len(entries) if polled.loads is None else polled.loads
+                seen_at = polled.events[at - 1].seen_at if at else 0
+                entries[at:at] = mark_loaded(self._store, self._captures, one, now, seen_at)
+            entries += [bad_line(bad, one.name, now) for bad in polled.bad]
+            self._store.append(entries)
+            self._store.set_note(position_note(one.name), polled.position)
+        return len(entries)
+
+    def recent(self, since: int) -> list[Entry]:
+        """What the ledger of this machine says was done."""
+        return [] if self._ledger is None else self._ledger.recent(since)
+
+    def start_over(self, error: KafkaTrouble) -> None:
+        """Nothing to forget: a transaction of a file is done or not."""
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+
 class CapturePart:
-    """Watches the tabs of one connection and appends their changes to the log, position included."""
+    """Watches the tabs of one connection and hands their changes on, position included."""
 
     def __init__(
         self,
         connection: str,
         captures: Sequence[Watched],
-        store: Store,
+        sink: Sink,
         interval: int,
-        ledger: Ledger | None = None,
         connector: Connector | None = None,
+        at: Callable[[str], None] = lambda point: None,
     ) -> None:
         self.name = f"capture {connection}"
-        self._captures, self._store, self._interval = captures, store, interval
-        self._ledger, self._connector = ledger, connector
+        self._captures, self._sink, self._interval = captures, sink, interval
+        self._connector, self._at = connector, at
         self._due: dict[str, int] = {}
         self.captured = 0
+        self.is_ready = False
 
     def turn(self, now: int) -> Turned:
-        """Poll every tab that is due."""
-        busy, problem = False, ""
-        for one in self._captures:
-            if self._due.get(one.name, 0) > now:
-                continue
-            try:
-                polled = one.capture.poll(self._store.note(position_note(one.name)), now)
-            except (NotSent, NoAnswer, CaptureFailed) as error:
-                self._due[one.name] = now + RETRY_AFTER
-                problem = f"{one.name.replace(':', '.', 1)}: {error}"
-                continue
-            self._due[one.name] = now if polled.more else now + self._interval
-            busy = self._keep(one, polled, now) or busy
-        return Turned(busy, min(self._due.values(), default=None), problem)
+        """Poll every tab that is due, if it is this one that captures."""
+        try:
+            if not self._sink.is_open():
+                self.is_ready = True  # to take over
+                return Turned(False, now + SECOND // 4)
+            return self._poll(now)
+        except Refused:
+            raise
+        except KafkaTrouble as error:
+            self._sink.start_over(error)
+            self._due.clear()
+            return Turned(False, now + SECOND, "" if isinstance(error, Fenced) else str(error))
 
     def ask_now(self) -> None:
         """Poll at the next turn, whatever the interval says."""
         self._due.clear()
 
     def close(self) -> None:
-        """Close the store."""
-        self._store.close()
+        """Close the sink."""
+        self._sink.close()
+
+    def _poll(self, now: int) -> Turned:
+        busy, problem = False, ""
+        for one in self._captures:
+            if self._due.get(one.name, 0) > now:
+                continue
+            try:
+                polled = one.capture.poll(self._sink.note(position_note(one.name)), now)
+            except (NotSent, NoAnswer, CaptureFailed) as error:
+                self._due[one.name] = now + RETRY_AFTER
+                problem = f"{one.name.replace(':', '.', 1)}: {error}"
+                continue
+            self._at("polled")
+            self._due[one.name] = now if polled.more else now + self._interval
+            busy = self._keep(one, polled, now) or busy
+        self.is_ready = True
+        return Turned(busy, min(self._due.values(), default=None), problem)
 
     def _keep(self, one: Watched, polled: Polled, now: int) -> bool:
-        events = self._stamped(polled.events, now)
-        entries = [wire.change_entry(event) for event in events]
-        with self._store.transaction():
-            if polled.loaded:
-                at = len(events) if polled.loads is None else polled.loads
-                seen_at = events[at - 1].seen_at if at else 0
-                entries[at:at] = mark_loaded(self._store, self._captures, one, now, seen_at)
-            entries += [bad_line(bad, one.name, now) for bad in polled.bad]
-            self._store.append(entries)
-            self._store.set_note(position_note(one.name), polled.position)
-        self.captured += len(events)
-        return bool(entries) or polled.more
+        polled = msgspec.structs.replace(polled, events=self._stamped(polled.events, now))
+        kept = self._sink.keep(one, polled, now)
+        self.captured += len(polled.events)
+        return bool(kept) or polled.more
 
     def _stamped(self, events: list[ChangeEvent], now: int) -> list[ChangeEvent]:
         """Our own writes come back with the chain that they belong to (D-60)."""
-        if self._ledger is None or self._connector is None or not events:
+        if self._connector is None or not events:
             return events
-        recent = self._ledger.recent(now - ECHO_WINDOW)
+        recent = self._sink.recent(now - ECHO_WINDOW)
         book = EchoBook.of(recent, self._connector.modified_field, self._connector.settings.user)
         return [book.stamp(event) for event in events]
 
@@ -220,30 +308,47 @@ def _report(command: Command, outcome: Outcome, now: int) -> NewEntry:
     return NewEntry(topics.JOURNEYS, command.journey, message.at, pack(message))
 
 
-def mark_loaded(store: Store, captures: Sequence[Watched], one: Watched, now: int, seen_at: int) -> list[NewEntry]:
-    """Note that a capture's first load is complete; the markers of the tabs that are loaded by that (D-04).
+def mark_loaded(notes: Notes, captures: Sequence[Watched], one: Watched, now: int, seen_at: int) -> list[NewEntry]:
+    """Note that a capture's first load is complete; the markers of the tabs that are loaded by that (D-04)."""
+    return [
+        NewEntry(topics.changes(tab), wire.MARKER, seen_at, pack(loaded_marker(tab, now)))
+        for tab in loaded_by(notes, captures, one)
+    ]
 
-    A tab is loaded once all captures that tell of it are. Call it inside a transaction of the store.
+
+def loaded_by(notes: Notes, captures: Sequence[Watched], one: Watched) -> list[str]:
+    """Note that a capture's first load is complete; the tabs that are loaded by that.
+
+    A tab is loaded once all captures that tell of it are. Call it inside a transaction of the notes.
     """
-    if store.note(_loaded_note(one.name)) is None:
-        store.set_note(_loaded_note(one.name), b"1")
-    markers: list[NewEntry] = []
+    if notes.note(_loaded_note(one.name)) is None:
+        notes.set_note(_loaded_note(one.name), b"1")
+    found: list[str] = []
     for tab in one.tabs:
         tellers = [other.name for other in captures if tab in other.tabs]
-        if store.note(_known_note(tab)) is None and all(store.note(_loaded_note(name)) is not None for name in tellers):
-            store.set_note(_known_note(tab), b"1")
-            marker = Loaded(at=now, tab=tab, generation=0, upstream=("capture", 0))
-            markers.append(NewEntry(topics.changes(tab), wire.MARKER, seen_at, pack(marker)))
-    return markers
+        if notes.note(_known_note(tab)) is None and all(notes.note(_loaded_note(name)) is not None for name in tellers):
+            notes.set_note(_known_note(tab), b"1")
+            found.append(tab)
+    return found
+
+
+def loaded_marker(tab: str, now: int) -> Loaded:
+    """What says that a tab's first load is complete."""
+    return Loaded(at=now, tab=tab, generation=0, upstream=("capture", 0))
 
 
 def bad_line(bad: BadLine, capture: str, now: int) -> NewEntry:
+    """A line that cannot be read, as it is parked."""
+    return NewEntry(topics.PARKED, "", now, bad_line_note(bad, capture))
+
+
+def bad_line_note(bad: BadLine, capture: str) -> bytes:
     """What is parked of a line that cannot be read: its place and the reason, never its content."""
     note = {
         "topic": topics.changes(capture), "file": bad.file, "line": bad.line, "why": bad.reason,
         "how": "correct the line and load the file again; nothing else of it is lost",
     }  # fmt: skip
-    return NewEntry(topics.PARKED, "", now, to_json(note))
+    return to_json(note)
 
 
 def position_note(capture: str) -> str:

@@ -25,6 +25,7 @@ class Runner:
         self._woken = threading.Condition()
         self.failure: BaseException | None = None
         self.problems: dict[str, str] = {}
+        self._ready: set[str] = set()
         self._threads = [
             threading.Thread(target=self._run, args=(name,), name=f"renkei {name}", daemon=True) for name in opening
         ]
@@ -35,11 +36,12 @@ class Runner:
             thread.start()
 
     def stop(self) -> None:
-        """Ask all parts to end after their turn, and wait for them."""
+        """Ask all parts to end after their turn, and wait for them, nine seconds in all."""
         self.ask_to_stop()
         self._wake()
+        deadline = time.monotonic() + 9
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join(timeout=max(0.1, deadline - time.monotonic()))
 
     def ask_to_stop(self) -> None:
         """Ask all parts to end after their turn."""
@@ -49,12 +51,20 @@ class Runner:
         """Wait until the parts are asked to end; true if they are."""
         return self._stop.wait(seconds)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether every part has begun its work."""
+        return self._ready >= set(self._opening)
+
     def _run(self, name: str) -> None:
         try:
             part = self._opening[name]()
             try:
                 while not self._stop.is_set():
-                    self._pause(self._turn(part))
+                    turned = self._turn(part)
+                    if getattr(part, "is_ready", True):
+                        self._ready.add(name)
+                    self._pause(turned)
             finally:
                 part.close()
         except BaseException as error:

@@ -19,7 +19,7 @@ from connectors.registry import connect, kind_of
 from connectors.worker import Worker
 from renkei.folder import Folder, with_metadata
 from renkei.history import HistoryPart
-from renkei.parts import CapturePart, Clock, FlowPart, LoggedCommands, Part, Watched, WorkerPart
+from renkei.parts import CapturePart, Clock, FlowPart, LoggedCommands, LogSink, Part, Watched, WorkerPart
 from renkei.settings import ConnectionPart
 from renkei.tables import csv_rows
 from rules.actions.writes import Task
@@ -47,11 +47,14 @@ class Wired:
     send: Send
 
 
-def wire(folder: Folder, name: str) -> Wired:
-    """The connector of a connection with its network; channels know the people of all connections."""
+def wire(folder: Folder, name: str, check: Callable[[], None] | None = None) -> Wired:
+    """The connector of a connection with its network; channels know the people of all connections.
+
+    ``check`` is called immediately before each request leaves.
+    """
     part = folder.settings.connections[name]
     metadata = folder.people(name) if part.kind == "email" else folder.metadata.get(name)
-    connector, send = connect(part.settings(name), folder.credentials(name), metadata)
+    connector, send = connect(part.settings(name), folder.credentials(name), metadata, check)
     return Wired(name, part, connector, send)
 
 
@@ -153,10 +156,18 @@ def capture_part(folder: Folder, book: Book, name: str, file: Path) -> CapturePa
     if part.kind in NO_CAPTURE or not (tabs or part.files):
         return None
     if part.kind == "file":
-        return CapturePart(name, _file_captures(folder, name, tabs), Store(file), interval)
+        captures = file_captures(folder, name, tabs)
+        return CapturePart(name, captures, LogSink(Store(file), captures), interval)
     wired = wire(folder, name)
-    captures = [Watched(f"{name}:{tab}", wired.connector.capture(tab, wired.send), (f"{name}:{tab}",)) for tab in tabs]
-    return CapturePart(name, captures, Store(file), interval, _ledger(file, name)[0], wired.connector)
+    captures = tab_captures(wired, tabs)
+    sink = LogSink(Store(file), captures, _ledger(file, name)[0])
+    return CapturePart(name, captures, sink, interval, wired.connector)
+
+
+def tab_captures(wired: Wired, tabs: Sequence[str]) -> list[Watched]:
+    """What watches the tabs of a CRM."""
+    name = wired.name
+    return [Watched(f"{name}:{tab}", wired.connector.capture(tab, wired.send), (f"{name}:{tab}",)) for tab in tabs]
 
 
 def worker_part(folder: Folder, name: str, file: Path, clock: Clock, *, seed: int | None = None) -> WorkerPart:
@@ -196,16 +207,16 @@ def history_part(folder: Folder, book: Book, file: Path) -> HistoryPart:
         one
         for name, part in folder.settings.connections.items()
         if part.kind == "file"
-        for one in _file_captures(folder, name, tabs.get(name, []))
+        for one in file_captures(folder, name, tabs.get(name, []))
     ]
     return HistoryPart(files, Store(file))
 
 
 def _capture_or_idle(folder: Folder, book: Book, name: str, file: Path) -> CapturePart:
-    return capture_part(folder, book, name, file) or CapturePart(name, [], Store(file), 60_000)
+    return capture_part(folder, book, name, file) or CapturePart(name, [], LogSink(Store(file), []), 60_000)
 
 
-def _file_captures(folder: Folder, name: str, tabs: Sequence[str]) -> list[Watched]:
+def file_captures(folder: Folder, name: str, tabs: Sequence[str]) -> list[Watched]:
     """The captures of a file connection; JSON lines may tell of any of its tabs, a CSV tells of one."""
     history = folder.settings.history
     captures: list[Watched] = []

@@ -1,6 +1,5 @@
 """``renkei run``: watch, decide and act, until stopped."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,8 @@ from renkei.folder import Folder
 from renkei.history import HistoryPart
 from renkei.options import FolderArgument, JsonOption, StateOption, command_of, opened_folder, say_json, told
 from renkei.parts import CapturePart, FlowPart, Part, WorkerPart
-from renkei.runner import Runner, settle, wall_clock
+from renkei.runner import settle, wall_clock
+from renkei.serving import serve
 from renkei.wiring import asked_of, discover, locked, parts
 from rules.book import Book
 from schemas.topics import PARKED
@@ -80,21 +80,9 @@ def counts_of(opened: list[Part]) -> dict[str, int]:
 
 
 def _run_on(folder: Folder, book: Book, file: Path) -> None:
-    runner = Runner(parts(folder, book, file, wall_clock))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: runner.ask_to_stop())
     rules = sum(1 for _ in book.all_rules())
-    typer.echo(f"{folder.settings.project}: {rules} rules are live. Stop with Ctrl-C; look with: renkei status")
-    runner.start()
-    told: dict[str, str] = {}
-    while not runner.wait(1.0):
-        for name, problem in sorted(runner.problems.items()):
-            if told.get(name) != problem:
-                typer.echo(f"{name}: {problem}", err=True)
-        told = dict(runner.problems)
-    runner.stop()
-    if runner.failure is not None:
-        raise runner.failure
+    hello = f"{folder.settings.project}: {rules} rules are live. Stop with Ctrl-C; look with: renkei status"
+    serve(parts(folder, book, file, wall_clock), hello)
 
 
 def _tell(counts: dict[str, int], folder: Path, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from connectors.kafka_desk import KafkaDesk, Office
 from connectors.kafka_io import Admin, Delivered, KafkaTrouble, Outgoing, Partition, Producer, TopicSpec
 from connectors.kafka_ledger import LedgerTail
 from connectors.kafka_reading import Consumer
+from connectors.lease import Lease
 from connectors.ledger import Entry
 from connectors.limits import Limiter
 from connectors.worker import Policy, Turn, Worker
@@ -49,8 +50,8 @@ class Hand:
         policy: Policy | None = None,
     ) -> None:
         self.limiter = Limiter(limits or Limits())
-        kind = connector or toy()
-        self.desk = KafkaDesk(office, FRAMING, kind, now, self.limiter.spare)
+        kind, self.lease = connector or toy(), Lease(office.lease)
+        self.desk = KafkaDesk(office, FRAMING, kind, now, self.lease, self.limiter.spare)
         self.worker = Worker(
             kind, self._send(crm), self.desk, self.desk, self.limiter, policy=policy, chance=Random(7), at=at,
             may_go_on=self.desk.may_go_on,
@@ -76,7 +77,7 @@ class Hand:
 
     def _send(self, crm: Callable[[Request], Response]) -> Send:
         def send(request: Request) -> Response:
-            self.desk.check_lease()
+            self.lease.check()
             return crm(request)
 
         return send

@@ -1,0 +1,34 @@
+"""Running parts until somebody asks to stop, for every command that does."""
+
+import signal
+from collections.abc import Callable, Mapping
+
+import typer
+
+from renkei.parts import Part
+from renkei.runner import Runner
+
+
+def serve(opening: Mapping[str, Callable[[], Part]], hello: str, ready: str = "") -> None:
+    """Run parts until SIGINT or SIGTERM; then end within ten seconds.
+
+    ``ready`` is printed once every part has begun its work. Problems are told once each as they come.
+    """
+    runner = Runner(opening)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: runner.ask_to_stop())
+    typer.echo(hello)
+    runner.start()
+    told: dict[str, str] = {}
+    while not runner.wait(0.2):
+        if ready and runner.is_ready:
+            typer.echo(ready)
+            ready = ""
+        problems = dict(runner.problems)
+        for name, problem in sorted(problems.items()):
+            if told.get(name) != problem:
+                typer.echo(f"{name}: {problem}", err=True)
+        told = problems
+    runner.stop()
+    if runner.failure is not None:
+        raise runner.failure
