@@ -11,6 +11,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """A batch is tens of milliseconds; the last bounds are those at which a broker or a member loses patience."""
+OUTCOMES = ("applied", "rejected", "retried", "uncertain", "parked")
+"""What may become of a command."""
 
 
 class Meter:
@@ -58,8 +60,17 @@ class Meter:
         """So many rows of state were read since the restore began."""
         self._restored.set(rows)
 
+    def serves(self, connection: str) -> None:
+        """A worker serves this connection: each outcome is counted from 0, so that its first one is seen to come."""
+        for outcome in OUTCOMES:
+            self._commands.labels(connection, outcome)
+
+    def reads(self, topic: str) -> None:
+        """A stage or a worker reads this topic: what of it is parked is counted from 0."""
+        self._parked.labels(topic)
+
     def command(self, connection: str, outcome: str) -> None:
-        """A command has come to an outcome: applied, rejected, retried, unknown or parked."""
+        """A command has come to an outcome: one of ``OUTCOMES``."""
         self._commands.labels(connection, outcome).inc()
 
     def waiting(self, connection: str, lane: str, count: int) -> None:

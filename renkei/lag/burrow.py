@@ -117,7 +117,8 @@ def _pace(case: Evidence, allowed: int) -> Status:
 
 
 def _stopped(case: Evidence) -> bool:
-    return case.now - max(case.commits[-1].at, case.waiting_since) > case.quiet
+    silent, waiting = case.now - case.commits[-1].at, case.now - case.waiting_since
+    return silent > case.quiet and waiting >= case.quiet
 
 
 def _was_at_the_end(case: Evidence, allowed: int) -> bool:

@@ -100,7 +100,7 @@ def _families(rows: tuple[PartitionLag, ...]) -> Iterator[GaugeMetricFamily]:
             rate.add_metric(key, row.rate)
             drain.add_metric(key, inf if row.drain is None else row.drain)
         for one in Status:
-            status.add_metric([*key, one.value], float(row.status == one))
+            status.add_metric([*key, one.value.lower()], float(row.status == one))
     if rows:
         at.add_metric([], max(row.at for row in rows) / 1000)
     yield from (lag, age, rate, drain, status, at)

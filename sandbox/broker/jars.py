@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from sandbox.broker.errors import BrokerError, BrokerUnavailableError
 
@@ -30,18 +31,27 @@ def cache_folder() -> Path:
     return Path(base) / "renkei" / f"kafka-{VERSION}"
 
 
+class Java(NamedTuple):
+    """A Java to run Kafka with."""
+
+    path: str
+    build: str
+    """What tells it from others: a few characters of a file name."""
+
+
 @cache
-def java() -> str:
+def java() -> Java:
     """The ``java`` to use: of JAVA_HOME, else of PATH. Raises BrokerUnavailableError: none, or one before 17."""
     home = os.environ.get("JAVA_HOME")
     found = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
     if found is None:
         raise BrokerUnavailableError(f"there is no java. {_JAVA}")
-    told = subprocess.run([found, "-version"], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
-    version = re.search(r'version "(\d+)', told.stderr + told.stdout)
+    asked = subprocess.run([found, "-version"], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    told = asked.stderr + asked.stdout
+    version = re.search(r'version "(\d+)', told)
     if version is None or int(version[1]) < 17:
         raise BrokerUnavailableError(f"{found} is not Java 17 or newer. {_JAVA}")
-    return found
+    return Java(found, hashlib.sha256(told.encode()).hexdigest()[:12])
 
 
 def jars(folder: Path | None = None) -> Path:
@@ -51,7 +61,7 @@ def jars(folder: Path | None = None) -> Path:
     """
     wanted = folder or cache_folder()
     wanted.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(wanted.with_name(f"{wanted.name}.lock")):
+    with alone(wanted.with_name(f"{wanted.name}.lock")):
         if not wanted.exists():
             _fetch(wanted)
         check(wanted)
@@ -103,7 +113,8 @@ def _run_maven(target: Path) -> None:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
+    """Hold a lock file; whoever else wants it waits, in this program or another."""
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield

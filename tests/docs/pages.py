@@ -17,7 +17,10 @@ PAGES = tuple(
 )  # fmt: skip
 LINKING = (
     *PAGES,
-    *(HOME / name for name in ("docs/extending.md", "docs/decisions.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(
+        HOME / name
+        for name in ("docs/extending.md", "docs/operations.md", "docs/decisions.md", "CONTRIBUTING.md", "CHANGELOG.md")
+    ),
 )
 """All pages whose links are followed."""
 

@@ -1,52 +1,17 @@
 """The practice broker keeps what it acknowledged, at the same address, whatever is done to it."""
 
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import NewTopic
 
 from sandbox.broker.cluster import Cluster
-from sandbox.broker.errors import AlreadyRunningError
-
-
-def create(address: str, topic: str, **settings: int) -> None:
-    """A topic with one partition."""
-    admin = KafkaAdminClient(bootstrap_servers=address)
-    try:
-        admin.create_topics([NewTopic(name=topic, num_partitions=1, replication_factor=settings.get("copies", 1))])
-    finally:
-        admin.close()
-
-
-@contextmanager
-def producer(address: str) -> Iterator[KafkaProducer]:
-    opened = KafkaProducer(bootstrap_servers=address, acks="all")
-    try:
-        yield opened
-    finally:
-        opened.close(timeout=5)
-
-
-def send(address: str, topic: str, *values: bytes) -> None:
-    """Send, and wait until all is acknowledged."""
-    with producer(address) as out:
-        for sent in [out.send(topic, value) for value in values]:
-            sent.get(timeout=60)
-
-
-def read(address: str, topic: str, count: int) -> list[bytes]:
-    """The first records of a topic."""
-    consumer = KafkaConsumer(bootstrap_servers=address, auto_offset_reset="earliest", consumer_timeout_ms=30_000)
-    try:
-        consumer.assign([TopicPartition(topic, 0)])
-        return [record.value for _, record in zip(range(count), consumer, strict=False)]
-    finally:
-        consumer.close()
+from sandbox.broker.errors import AlreadyRunningError, BrokerError
+from sandbox.network import Line, Network
+from sandbox.ports import free_ports
+from tests.kafka.clients import create, producer, read, send
 
 
 def test_a_record_comes_back(broker: Cluster, topics: str) -> None:
@@ -103,3 +68,74 @@ def test_it_ends_with_the_program_that_started_it(kafka_here: None, tmp_path: Pa
         assert node.pid is not None
         tester.kill()
     assert node.ends_within(20)
+
+
+def test_a_cluster_of_three_outlives_any_one(kafka_here: None, tmp_path: Path) -> None:
+    with Cluster(tmp_path / "kafka", brokers=3) as cluster:
+        create(cluster.bootstrap, "deals", copies=3)
+        send(cluster.bootstrap, "deals", b"1")
+        cluster.node(1).kill()
+        send(cluster.bootstrap, "deals", b"2")
+        assert read(cluster.bootstrap, "deals", 2) == [b"1", b"2"]
+        cluster.node(1).start()
+        cluster.node(2).kill()
+        send(cluster.bootstrap, "deals", b"3")
+        assert read(cluster.bootstrap, "deals", 3) == [b"1", b"2", b"3"]
+
+
+def test_clients_go_through_the_proxy_that_is_advertised(kafka_here: None, tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path / "kafka")
+    with Network() as network:
+        door = network.proxy(cluster.bootstrap)
+        cluster.advertise(1, door.address)
+        with cluster:
+            create(door.address, "deals")
+            with producer(cluster.bootstrap) as out:
+                out.send("deals", b"1").get(timeout=30)
+                before = door.counted.up
+                assert before > 0
+                door.reset()
+                sent = out.send("deals", b"2")
+                sent.get(timeout=30)
+                assert door.counted.up > before
+                door.set(Line(is_cut=True))
+                late = out.send("deals", b"3")
+                assert cluster.node(1).known == {1}
+                assert not late.is_done
+                door.heal()
+                late.get(timeout=60)
+            assert read(door.address, "deals", 3) == [b"1", b"2", b"3"]
+
+
+def test_a_port_that_is_taken_is_named(kafka_here: None, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with socket.create_server(("127.0.0.1", port)):
+        cluster = Cluster(tmp_path / "kafka", port=port)
+        with pytest.raises(BrokerError, match=f"port {port} is taken by another program"):
+            cluster.start()
+    assert not cluster.is_running
+
+
+def test_a_person_starts_looks_and_stops(kafka_here: None, tmp_path: Path) -> None:
+    folder, (port,) = ["--folder", str(tmp_path / "kafka")], free_ports(1)
+    assert asked("status", *folder).returncode == 1
+    try:
+        started = asked("start", *folder, "--port", str(port))
+        assert started.stdout.split() == [f"kafka://127.0.0.1:{port}", f"127.0.0.1:{port}"]
+        again = asked("start", *folder)
+        assert (again.returncode, "Use it, or stop it: make kafka-stop" in again.stderr) == (1, True)
+        wrong = asked("start", *folder, "--brokers", "3")
+        assert (wrong.returncode, "holds a cluster of 1 broker" in wrong.stderr) == (1, True)
+        status = asked("status", *folder)
+        assert (status.returncode, "node 1: answers" in status.stdout) == (0, True)
+    finally:
+        stopped = asked("stop", *folder)
+    assert stopped.stdout == "stopped\n"
+    assert asked("stop", *folder).stdout == "it did not run\n"
+    assert asked("status", *folder).returncode == 1
+
+
+def asked(*words: str) -> subprocess.CompletedProcess[str]:
+    """What a person types, with what comes back."""
+    command = [sys.executable, "-m", "sandbox.broker", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)

@@ -7,7 +7,7 @@ import pytest
 from renkei.lag.burrow import Status
 from renkei.lag.exporter import LagExporter, LagMetrics
 from renkei.lag.watch import PartitionLag
-from renkei.metrics import Meter
+from renkei.metrics import OUTCOMES, Meter
 from tests.lag.acting import FRAME, START, Led
 from tests.lag.scraping import eventually, scraped
 
@@ -47,6 +47,16 @@ def test_a_partition_that_is_given_away_is_neither_stalled_nor_not() -> None:
     assert scraped(meter.registry)("renkei_streams_stalled", topic="journeys", partition="1") is None
 
 
+def test_what_may_happen_is_measured_as_zero_before_it_does() -> None:
+    """Prometheus sees no increase in a series that begins with 1."""
+    meter = Meter()
+    meter.serves("zoho")
+    meter.reads("journeys")
+    found = scraped(meter.registry)
+    assert {found("renkei_commands_total", connection="zoho", outcome=one) for one in OUTCOMES} == {0}
+    assert found("renkei_parked_total", topic="journeys") == 0
+
+
 def test_two_meters_share_nothing() -> None:
     one, two = Meter(), Meter()
     one.parked("journeys")
@@ -73,7 +83,7 @@ def test_lag_is_measured() -> None:
     assert found("renkei_lag_age_seconds", **KEY) == 600
     assert found("renkei_lag_rate_per_second", **KEY) == 0.5
     assert found("renkei_lag_drain_seconds", **KEY) == float("inf")
-    assert {one: found("renkei_lag_status", status=one, **KEY) for one in Status} == {
+    assert {one: found("renkei_lag_status", status=one.lower(), **KEY) for one in Status} == {
         one: float(one == Status.WARN) for one in Status
     }
     assert found("renkei_lag_observed_timestamp_seconds") == (START + 20 * 60_000) / 1000

@@ -103,6 +103,41 @@ def test_two_looks_from_a_shell_far_apart_tell_an_idle_consumer_from_a_stopped_o
     assert led.look(after=FRAME.span + 1).status == Status.STOP
 
 
+def test_the_age_of_a_record_tells_a_stop_at_once_to_whoever_looks_seldom() -> None:
+    led = Led()
+    led.topic.append(5)
+    led.topic.catch_up()
+    led.look()
+    led.topic.now += 3 * FRAME.span
+    led.topic.append(1)
+    assert led.look(after=3 * FRAME.span).status == Status.STOP
+
+
+def test_the_time_of_a_commit_counts_not_that_of_the_look_after_it() -> None:
+    led = Led()
+    led.topic.append(20)
+    led.look()
+    led.topic.now += STEP // 2
+    led.topic.commit(3)
+    assert led.look(after=FRAME.span - STEP // 2).status == Status.OK
+    assert led.look(after=STEP // 2 + 1).status == Status.STOP
+
+
+def test_a_consumer_that_committed_once_an_hour_is_not_given_hours() -> None:
+    led = Led()
+    for _ in range(FRAME.slots + 2):
+        led.topic.append(100)
+        led.topic.commit(led.topic.committed + 50)
+        led.look(after=60 * STEP)
+    assert led.run(TWO_WINDOWS, take=0) == Status.STOP
+
+
+def test_records_with_times_of_the_future_hide_no_stop() -> None:
+    led = Led()
+    led.topic.stamps = [START + 10_000 * STEP] * 5
+    assert led.run(TWO_WINDOWS, take=0) == Status.STOP
+
+
 def test_what_was_stopped_and_runs_again_is_fine_again() -> None:
     led = Led()
     led.run(FRAME.slots)
@@ -132,15 +167,43 @@ def test_looks_that_are_close_together_fill_no_window() -> None:
     named = next(place for place, row in enumerate(rows) if row.status == Status.STOP)
     assert FRAME.span / 1000 <= named <= 2 * FRAME.span / 1000
     window = led.watch._windows["g", "t", 0]
-    assert len(window.looks) <= FRAME.slots + 2
+    assert FRAME.slots <= len(window.looks) <= FRAME.slots + 2
+
+
+def test_a_moment_without_lag_is_not_lost_between_looks_that_become_one() -> None:
+    """It is at the end in the middle of each minute; at the end of each minute its lag is larger than ever."""
+    led = Led()
+    for minute in range(2 * FRAME.slots):
+        led.topic.append(5)
+        led.topic.catch_up()
+        led.look(after=STEP // 3)
+        led.topic.append(100)
+        led.topic.commit(led.topic.committed + 50 - minute)
+        led.look(after=STEP // 3)
+        assert led.look(after=STEP - 2 * (STEP // 3)).status == Status.OK
+
+
+def test_lag_that_goes_without_a_commit_was_none() -> None:
+    """Compaction may delete what waits."""
+    window = Window()
+    for step in range(TWO_WINDOWS):
+        late = replace(
+            LOOK, committed=5 + step, end=9 + 2 * step, at=START + step * STEP, committed_at=START + step * STEP
+        )
+        gone = replace(late, oldest_at=None, at=late.at + STEP // 2)
+        window = window.seen(late, FRAME).seen(gone, FRAME)
+        back = replace(late, at=late.at + STEP // 2 + 1)
+        window = window.seen(back, FRAME)
+        assert window.status(back, FRAME) == Status.OK
 
 
 def test_the_brokers_clock_may_be_wrong() -> None:
     """A broker whose clock is an hour slow does not make a busy consumer look stopped."""
     led = Led()
+    led.topic.append(10_000)
     for _ in range(TWO_WINDOWS):
         led.topic.append(10)
-        led.topic.commit(len(led.topic.stamps) - 2)
+        led.topic.commit(led.topic.committed + 20)
         led.topic.committed_at -= 60 * STEP
         assert led.look().status not in BAD
 
