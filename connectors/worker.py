@@ -139,7 +139,8 @@ class Worker:
         """
         tally = _Round(now)
         commands = self._source.take(self._policy.window)
-        self._at("claimed")
+        if commands:
+            self._at("claimed")
         for number, batch in enumerate(_batches(self._ready(commands, tally), self._connector, self._guarded.most)):
             if number and not self._may_go_on():
                 tally.wake(now)

@@ -63,7 +63,7 @@ def office_of(folder: Folder, address: str, connection: str) -> Office:
     kafka = folder.settings.kafka
     return Office(
         address=address, connection=connection, partitions=kafka.partitions, workspace=folder.settings.workspace,
-        prefix=kafka.prefix, spread=kafka.spread,
+        prefix=kafka.prefix, spread=kafka.spread, session=Duration.parse(kafka.session).elapsed(),
     )  # fmt: skip
 
 

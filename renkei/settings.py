@@ -10,9 +10,10 @@ from rules.durations import Duration
 from rules.rounds import Limits
 from schemas.keys import MAIN
 from schemas.metadata import FieldType
-from schemas.values import HOUR
+from schemas.values import HOUR, MINUTE, SECOND
 
 FILE = "renkei.yaml"
+HALF_A_SECOND = SECOND // 2
 
 
 class Part(BaseModel):
@@ -83,8 +84,16 @@ class KafkaPart(Part):
     partitions: int = Field(12, ge=1, le=1000, description="Partitions of each topic; it cannot change later.")
     replication: int = Field(1, ge=1, le=9, description="Copies of each partition; 3 where three brokers run.")
     spread: bool = Field(False, description="Whether one workspace is spread over all partitions.")
+    session: str = Field("10 seconds", description="How long one may be silent before others take its work over.")
     schema_registry: str = Field("", description="The url of a schema registry, if there is one.")
     prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="Stands in front of every topic and group name.")
+
+    @field_validator("session")
+    @classmethod
+    def _is_a_short_time(cls, session: str) -> str:
+        if not HALF_A_SECOND <= Duration.parse(session).elapsed() <= 5 * MINUTE:
+            raise ValueError("a session lasts between half a second and 5 minutes")
+        return session
 
 
 class ProjectFile(Part):
@@ -102,7 +111,9 @@ class ProjectFile(Part):
         MAIN, pattern=r"^[a-z0-9_-]+$", description="Whose events these are, where several share a broker."
     )
     kafka: KafkaPart = Field(
-        KafkaPart(broker="", partitions=12, replication=1, spread=False, schema_registry="", prefix=""),
+        KafkaPart(
+            broker="", partitions=12, replication=1, spread=False, session="10 seconds", schema_registry="", prefix=""
+        ),
         description="Where and how it runs on Kafka.",
     )
     history: bool = Field(
