@@ -27,6 +27,10 @@ class LayoutChangedError(RuntimeError):
     """The state was written over another partition count, or fused and not spread: keys would change their homes."""
 
 
+class UnknownTopicError(RuntimeError):
+    """A stage writes where nobody made a topic."""
+
+
 @dataclass
 class Work:
     """What a fold brought about, to be committed as one."""
@@ -96,6 +100,8 @@ class PartitionHost:
         """
         self.name, self.number = name, number
         self._topology, self._restored = topology, restored
+        self._written = topology.written()
+        self._era = topology.era if restored.layout is None else restored.layout.era
         self.positions = restored.positions
         self._lodgers: dict[str, Lodger] = {}
         self._ticked: set[str] = set()
@@ -273,7 +279,7 @@ class PartitionHost:
         inner = topics.JOURNEYS if topic == topics.OUTCOMES else topic
         if isinstance(message, Report):
             message = OutcomeOf(at=message.at, chain=message.chain, fire=message.fire, outcome=message.outcome)
-        source = Source(self._home, record.offset, self._topology.era)
+        source = Source(self._home, record.offset, self._era)
         outputs = self._open_once(workspace).feed(inner, key, message, at, source)
         self._work.taken += 1
         cause = f"{self.name}/{topic}/{self.number}:{record.offset}" if outputs and self._topology.spread else ""
@@ -292,6 +298,9 @@ class PartitionHost:
 
     def _send(self, workspace: str, output: Output, at: int, origin: str = "") -> None:
         topic, message = output.topic, output.message
+        if topic not in self._written and not topic.startswith("commands."):
+            self._refuse_unnamed(topic)
+            return
         place, headers = output.partition, ()
         value: bytes
         framed: Headers = headers
@@ -305,6 +314,11 @@ class PartitionHost:
             place = home(workspace, output.key, self._topology.partitions, self._spreads(topic))
         sent = Outgoing(in_workspace(workspace, output.key), value, framed, output.at or at)
         self._work.outputs.setdefault((topic, place), []).append(sent)
+
+    def _refuse_unnamed(self, topic: str) -> None:
+        """Of a tab that no workflow reads nothing is kept; another topic that nobody names is not there at all."""
+        if not topic.startswith("changes."):
+            raise UnknownTopicError(f"a stage writes to topic {topic}, which it does not name in `writes`")
 
     def _spreads(self, topic: str) -> bool:
         """Commands are spread over their topic in any case: workers keep the order of each record."""
