@@ -282,19 +282,20 @@ class Journey:
         journey.head_changed = journey.rules_changed = False
         return journey
 
-    def take_changed(self, key: str) -> Iterator[Changed]:
+    def take_changed(self, key: str) -> list[Changed]:
         """The rows to write since the last call."""
+        rows: list[Changed] = []
         for ref in sorted(self._changed):
             seen = self.seen.get(ref)
-            yield Changed(key, SEEN + ref, pack(seen) if seen is not None else None)
+            rows.append(Changed(key, SEEN + ref, pack(seen) if seen is not None else None))
         self._changed.clear()
-        empty = self.is_empty
-        self.head.since = self.join.since
         if self.head_changed:
-            yield Changed(key, HEAD, None if empty else pack(self.head))
+            self.head.since = self.join.since
+            rows.append(Changed(key, HEAD, None if self.is_empty else pack(self.head)))
         if self.rules_changed:
-            yield Changed(key, RULES, None if empty else pack(self.rules), self.due)
+            rows.append(Changed(key, RULES, None if self.is_empty else pack(self.rules), self.due))
         self.head_changed = self.rules_changed = False
+        return rows
 
     # -- inside --------------------------------------------------------------
 
