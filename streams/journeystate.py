@@ -58,11 +58,11 @@ class Head(msgspec.Struct, array_like=True):
 
 
 class Amended(msgspec.Struct, frozen=True):
-    """What a record was before an edit that moved it nowhere, the fields that differ, and where it stands."""
+    """What a record was before an edit that moved it nowhere, and the fields that differ."""
 
+    tab: str
     before: Image
     fields: frozenset[str]
-    nodes: list[int]
 
 
 class Settled(NamedTuple):
@@ -150,7 +150,7 @@ class Journey:
         self._changed.add(ref)
         if fact.at < self.head.now:
             self.head_changed = True  # the image does not tell what time it is
-        return Amended(before, fields, self._nodes_of(tab, ref))
+        return Amended(tab, before, fields)
 
     def is_current(self, key: str, seek: int) -> bool:
         """Whether a key speaks under the subscription that runs now, not under an earlier one."""
@@ -298,12 +298,6 @@ class Journey:
         return rows
 
     # -- inside --------------------------------------------------------------
-
-    def _nodes_of(self, tab: str, ref: Ref) -> list[int]:
-        """The nodes at which a record stands."""
-        members = self.join.members
-        nodes = [node for node in self.tree.of_tab.get(tab, ()) if ref in members[node]]
-        return [0, *nodes] if self.join.stands(0, ref) else nodes
 
     def _rebuild(self) -> None:
         self.open_keys = {key for key, want in self.head.want.items() if not want.done}
