@@ -69,7 +69,7 @@ def evaluate_changes(round_: Round, changes: list[Change], *, completed: bool) -
 
 def evaluate_edits(round_: Round, edits: list[tuple[Change, Concerned]]) -> None:
     """The same for records that stay where they are, each with the rules that its edit concerns."""
-    woken = _retry_waiting(round_)
+    woken = _retry_waiting(round_) if round_.memory.waiting else {}
     for change, concerned in edits:
         for rule, reads in concerned.rules:
             _wake(round_, rule, change, woken, reads=reads)
@@ -117,7 +117,7 @@ def _wait(round_: Round, rule: Rule, anchor: Ref, wake: Wake) -> None:
 def _compare(round_: Round, anchor: Ref, wake: Wake, verdict: Verdict) -> None:
     """Hold the verdict against the last known truth: an edge may fire, an exit cancels (D-21, D-51)."""
     rule = wake.rule
-    truth = round_.truth(rule, anchor)
+    truth = round_.memory.truth(rule.id, anchor)
     truth.unknown = verdict is None
     if verdict is None:
         return

@@ -27,6 +27,8 @@ POSITION = "position.flow"
 FINGERPRINT = "fingerprint"
 BATCH = 10_000
 """Inputs per commit where so many wait: a backlog goes faster, and what is live is committed as it comes."""
+PAGE = 500
+"""Inputs read at a time."""
 
 
 class Progress(NamedTuple):
@@ -61,7 +63,7 @@ class Embedded:
 
     def append(self, events: Iterable[ChangeEvent]) -> None:
         """Put change events into the log, durably."""
-        with self.store.transaction():
+        with _collector_at_rest(), self.store.transaction():
             self.store.append([wire.change_entry(event) for event in events])
 
     def tell(self, journey: str, message: Any) -> None:
@@ -82,18 +84,15 @@ class Embedded:
         Raises:
             StoreError: the state file cannot be written; nothing was taken, and nothing is parked for it.
         """
-        entries = self.store.flow(self.position, limit)
-        if not entries:
-            return Progress(0, 0)
         try:
             with _collector_at_rest():
-                return self._batch(entries)
+                return self._batch(limit)
         except StoreError:
             self._open()
             raise
         except Exception:
             self._open()  # what is in memory may be half-way: begin again from what was committed
-            return self._one_by_one(entries)
+            return self._one_by_one(self.store.flow(self.position, limit))
 
     def run(self, now: int | None = None) -> int:
         """Turn until there is nothing left to do by ``now``; how many inputs were taken."""
@@ -151,27 +150,42 @@ class Embedded:
         )  # fmt: skip
         self.records, self.journeys = self._flow.records, self._flow.journeys
 
-    def _batch(self, entries: Sequence[Entry]) -> Progress:
+    def _batch(self, limit: int) -> Progress:
+        """Take up to so many inputs and commit once; they are read in pages, so that few are in memory at a time."""
         outputs: list[NewEntry] = []
-        parked = 0
-        for entry in entries:
-            try:
-                message = wire.read_entry(entry)
-            except CodecError as error:
-                outputs.append(_parked(entry, str(error)))
-                parked += 1
-                continue
-            leaving = self._flow.feed(entry.topic, entry.key, message, entry.at, Source(0, entry.seq))
+        position, read, parked = self.position, 0, 0
+        while read < limit:
+            page = self.store.flow(position, min(PAGE, limit - read))
+            for entry in page:
+                parked += self._take(entry, outputs)
+            if page:
+                position, read = page[-1].seq, read + len(page)
+            if len(page) < PAGE:
+                break
+        if read:
+            self._commit(outputs, position)
+        return Progress(read, parked)
+
+    def _take(self, entry: Entry, outputs: list[NewEntry]) -> bool:
+        """Run one input to rest; true if it could not be read and is parked."""
+        try:
+            message = wire.read_entry(entry)
+        except CodecError as error:
+            outputs.append(_parked(entry, str(error)))
+            return True
+        leaving = self._flow.feed(entry.topic, entry.key, message, entry.at, Source(0, entry.seq))
+        if leaving:
             outputs += [wire.to_entry(output, entry.at) for output in leaving]
-        self._commit(outputs, entries[-1].seq)
-        return Progress(len(entries), parked)
+        return False
 
     def _one_by_one(self, entries: Sequence[Entry]) -> Progress:
         """After a failure: commit each input alone, and park the one that fails with its reason."""
         parked = 0
         for entry in entries:
             try:
-                parked += self._batch([entry]).parked
+                outputs: list[NewEntry] = []
+                parked += self._take(entry, outputs)
+                self._commit(outputs, entry.seq)
             except StoreError:
                 self._open()
                 raise

@@ -72,7 +72,7 @@ class Flow:
         Raises:
             Exception: a stage could not take it.
         """
-        if self.next_due is None or isinstance(message, Tick):
+        if self.journeys.next_due is None or isinstance(message, Tick):
             return self._rest([Output(topic, key, message)], source)
         return [*self._ticks_before(at), *self._rest([Output(topic, key, message)], source)]
 

@@ -11,6 +11,8 @@ from random import Random
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
+import msgspec
+
 from rules.book import Book
 from rules.rounds import Limits
 from schemas import topics
@@ -288,7 +290,7 @@ class Hostile:
             self._arrive(host, entry)
 
     def _arrive(self, host: Host, entry: Entry) -> None:
-        host.inputs.append(entry._replace(seq=len(host.inputs)))
+        host.inputs.append(msgspec.structs.replace(entry, seq=len(host.inputs)))
 
     def _put(self, stage: str, number: int, topic: str, key: str, at: int, value: bytes) -> None:
         self._arrive(self._by_name[(stage, number)], Entry(0, topic, 0, key, at, value, Origin()))

@@ -161,10 +161,12 @@ class Journeys:
         if fact.key:
             journey.list_at(fact.key, fact.ref, True)
         edits: list[tuple[Change, Concerned]] = []
-        for node in amended.nodes if amended.fields else ():
-            concerned = self._interest.concerned(journey.tree.main_tab, node, amended.fields)
-            if concerned.rules:
-                edits.append((edit(node, fact, amended), concerned))
+        if amended.fields:
+            edits = [
+                (edit(concerned.node, fact, amended), concerned)
+                for concerned in self._interest.concerned(journey.tree.main_tab, amended.tab, amended.fields)
+                if journey.join.stands(concerned.node, fact.ref)
+            ]
         outputs: list[Output] = []
         if edits or journey.rules.is_stalled:
             journey.rules_changed = True

@@ -307,7 +307,7 @@ def filled(step: StepContext, value: Any) -> Any:
     """A marked value with every text in it filled in; UNKNOWN if any part is unknown."""
     if isinstance(value, str):
         return step.text(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return _all_known({key: filled(step, inner) for key, inner in value.items()})
     if isinstance(value, list):
         filled_items = [filled(step, inner) for inner in value]
