@@ -48,6 +48,8 @@ class Cluster:
     prefix: str = ""
     folder: Path | None = None
     """Where snapshots are kept; without one every start reads the whole changelog."""
+    session: float = 10.0
+    """Seconds that a member of the group may be silent before others take its partitions over."""
 
     def topic(self, name: str) -> str:
         """The name of a topic on the broker."""
