@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
@@ -37,6 +38,7 @@ class Plant:
         self.workspaces, self.partitions, self.spread = workspaces, partitions, spread
         self.prefix = f"p{time.time_ns()}."
         self.children: list[subprocess.Popen[str]] = []
+        self.took: list[float] = []
         self._nouns = Nouns()
         self._ends: dict[TopicPartition, int] = {}
         self.worlds: dict[str, workload.World] = {}
@@ -65,11 +67,11 @@ class Plant:
 
     # -- processes --------------------------------------------------------------
 
-    def start(self, count: int = 1, *, snapshots: bool = True) -> list[float]:
-        """Start streams processes; how long each took until all its partitions were open."""
+    def start(self, count: int = 1, *, snapshots: bool = True) -> None:
+        """Start streams processes, and wait until all partitions are open; ``took`` says how long that was."""
         begun = [self._launch(number, snapshots) for number in range(count)]
         self.children += begun
-        return [self._ready(one) for one in begun]
+        self.took = [self._ready(one) for one in begun]
 
     def stop(self) -> None:
         """End all streams processes in order."""
@@ -82,6 +84,10 @@ class Plant:
     def cpu(self) -> float:
         """CPU seconds of the streams processes so far."""
         return sum(cpu_seconds(one.pid) for one in self.children)
+
+    def cpus(self) -> list[float]:
+        """CPU seconds of each streams process so far."""
+        return [cpu_seconds(one.pid) for one in self.children]
 
     def _launch(self, number: int, snapshots: bool) -> subprocess.Popen[str]:
         order = {
@@ -162,9 +168,13 @@ class Plant:
         await self.settle()
         return len(commands)
 
-    async def commands(self) -> "Any":
-        """The commands that came out since the last call, with their workspaces."""
-        while fetched := await self.reader.getmany(timeout_ms=300):
+    def stamped(self, event: ChangeEvent, at: int) -> ChangeEvent:
+        """An event that was seen at another time."""
+        return msgspec.structs.replace(event, seen_at=at, committed_at=at)
+
+    async def commands(self, wait: int = 300) -> AsyncIterator[tuple[str, Command]]:
+        """The commands that came out since the last call, with their workspaces; until none came for so many ms."""
+        while fetched := await self.reader.getmany(timeout_ms=wait):
             for records in fetched.values():
                 for record in records:
                     command: Command = self._nouns.decode(record.value, record.headers, COMMANDS)
