@@ -94,36 +94,31 @@ class PartitionLog:
         with _losses("open"):
             await asyncio.wait_for(self._producer.start(), COMMIT_LIMIT)
 
-    async def restore(self, tell: Callable[[int, int], None] = _NEVER_COUNTED) -> Restored:
+    async def restore(
+        self, inputs: Sequence[str], tell: Callable[[int, int], None] = _NEVER_COUNTED
+    ) -> tuple[Restored, dict[str, int]]:
         """All rows of the partition, from the local snapshot as far as it tells and from the changelog beyond.
 
-        ``tell`` hears how far it is of how much, in offsets of the changelog.
+        And per input topic the first offset that the broker still has. ``tell`` hears how far it is of how much, in
+        offsets of the changelog.
 
         Raises:
             LogLostError: the broker could not be reached.
             CodecError: the changelog holds what is not a state row.
         """
         restored = Restored()
+        topics_of = {TopicPartition(self._cluster.topic(name), self.number): name for name in inputs}
         with _losses("restore"):
             async with self._reader() as reader:
-                earliest = (await reader.beginning_offsets([self._changelog]))[self._changelog]
+                begins = await asyncio.wait_for(reader.beginning_offsets([self._changelog, *topics_of]), COMMIT_LIMIT)
+                earliest = begins.pop(self._changelog)
                 end = (await reader.end_offsets([self._changelog]))[self._changelog]
                 start = max(self._from_snapshot(restored, earliest, end), earliest)
-                reader.seek(self._changelog, start)
-                await self._tail(reader, restored, start, end, tell)
-        return restored
-
-    async def starts(self, names: Sequence[str]) -> dict[str, int]:
-        """The first offset that the broker still has, of these topics in this partition.
-
-        Raises:
-            LogLostError: the broker could not be reached.
-        """
-        wanted = {TopicPartition(self._cluster.topic(name), self.number): name for name in names}
-        with _losses("ask for offsets"):
-            async with self._reader() as reader:
-                found = await asyncio.wait_for(reader.beginning_offsets(list(wanted)), COMMIT_LIMIT)
-        return {wanted[to]: offset for to, offset in found.items()}
+                if start < end:
+                    reader.assign([self._changelog])
+                    reader.seek(self._changelog, start)
+                    await self._tail(reader, restored, start, end, tell)
+        return restored, {topics_of[to]: offset for to, offset in begins.items()}
 
     async def commit(self, work: Work) -> None:
         """Commit outputs, rows and offsets as one.
@@ -180,11 +175,11 @@ class PartitionLog:
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             fetch_max_bytes=52_428_800,
+            fetch_max_wait_ms=50,
             max_partition_fetch_bytes=8_388_608,
         )
         await asyncio.wait_for(reader.start(), COMMIT_LIMIT)
         try:
-            reader.assign([self._changelog])
             yield reader
         finally:
             await reader.stop()

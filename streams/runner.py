@@ -232,8 +232,10 @@ class Runner:
         await self._log.open()
         self.status.state = "restoring"
         name, number = self.status.host, self.status.partition
-        restored = await self._log.restore(lambda done, total: self._owner.meter.restored(name, number, done, total))
-        starts = await self._log.starts([topic for topic, _ in self._inputs])
+        restored, starts = await self._log.restore(
+            [topic for topic, _ in self._inputs],
+            lambda done, total: self._owner.meter.restored(name, number, done, total),
+        )
         host = PartitionHost(self._owner.topology, name, number, restored)
         for topic, start in starts.items():
             known = host.positions.next.setdefault(topic, start)
