@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
@@ -148,22 +148,21 @@ class PartitionLog:
     async def _transaction(self, producer: AIOKafkaProducer, work: Work) -> int | None:
         """The next offset of the changelog behind the rows, or none if there are no rows."""
         await producer.begin_transaction()
+        sent: list[_Sent] = []
         for (name, partition), records in work.outputs.items():
-            await _send(producer, TopicPartition(self._cluster.topic(name), partition), records)
+            sent += await _send(producer, TopicPartition(self._cluster.topic(name), partition), records)
         now = _now()
-        rows = [Outgoing(key, value, (), now) for key, value in work.rows]
-        last = await _send(producer, self._changelog, rows)
+        noted = await _send(producer, self._changelog, [Outgoing(key, value, (), now) for key, value in work.rows])
         if work.next:
             offsets = {
                 TopicPartition(self._cluster.topic(name), self.number): offset for name, offset in work.next.items()
             }
             await producer.send_offsets_to_transaction(offsets, self._cluster.group)
+        # The client would commit the rest of a transaction of which the broker has refused a batch.
+        await asyncio.gather(*(one.told for one in [*sent, *noted]))
         self._at("outputs_sent")
         await producer.commit_transaction()
-        if last is None:
-            return None
-        sent, count = last
-        return int((await sent).offset) + count
+        return int(noted[-1].told.result().offset) + noted[-1].count if noted else None
 
     # -- restoring --------------------------------------------------------------
 
@@ -224,29 +223,36 @@ class PartitionLog:
             self._snapshot = None
 
 
-async def _send(
-    producer: AIOKafkaProducer, to: TopicPartition, records: Sequence[Outgoing]
-) -> tuple[asyncio.Future[Any], int] | None:
-    """Send records in batches; the future of the last one and how many records it holds."""
-    last: tuple[asyncio.Future[Any], int] | None = None
+class _Sent(NamedTuple):
+    """A batch on its way: what will be told of it, and how many records it holds."""
+
+    told: asyncio.Future[Any]
+    count: int
+
+
+async def _send(producer: AIOKafkaProducer, to: TopicPartition, records: Sequence[Outgoing]) -> list[_Sent]:
+    """Send records in batches."""
+    sent: list[_Sent] = []
     batch = producer.create_batch()
     for record in records:
         if _append(batch, record) is None:
-            last = await _submit(producer, batch, to)
+            sent.append(await _submit(producer, batch, to))
             batch = producer.create_batch()
             if _append(batch, record) is None:
                 raise LogLostError(f"a record of {to.topic} is larger than {BATCH_BYTES:,} bytes")
-    return await _submit(producer, batch, to) if batch.record_count() else last
+    if batch.record_count():
+        sent.append(await _submit(producer, batch, to))
+    return sent
 
 
 def _append(batch: Any, record: Outgoing) -> Any:
     return batch.append(key=record.key, value=record.value, timestamp=record.at, headers=list(record.headers))
 
 
-async def _submit(producer: AIOKafkaProducer, batch: Any, to: TopicPartition) -> tuple[asyncio.Future[Any], int]:
+async def _submit(producer: AIOKafkaProducer, batch: Any, to: TopicPartition) -> _Sent:
     count = batch.record_count()
     batch.close()
-    return await producer.send_batch(batch, to.topic, partition=to.partition), count
+    return _Sent(await producer.send_batch(batch, to.topic, partition=to.partition), count)
 
 
 class _losses:  # noqa: N801 - read as a phrase: with _losses("commit")
