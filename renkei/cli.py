@@ -6,6 +6,7 @@ from collections.abc import Callable
 import typer
 
 from renkei.commands import (
+    agents,
     check,
     connectors,
     demo,
@@ -13,6 +14,7 @@ from renkei.commands import (
     explain,
     init,
     lag,
+    migrate,
     parked,
     run,
     sandbox,
@@ -40,6 +42,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     run.run,
     topics.topics,
     streams.streams,
+    agents.agents,
     connectors.capture,
     connectors.connectors,
     status.status,
@@ -54,6 +57,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.command(name="migrate")(migrate.migrate_project)
 
 
 def main() -> None:

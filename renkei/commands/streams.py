@@ -41,7 +41,7 @@ def streams(
         project = opened_folder(folder, state)
         edition = project.compile()
         edition.problems.refuse()
-        _require_topics(project, edition.book, broker)
+        require_topics(project, edition.book, broker)
         meter, health = Meter(), Health()
         meter.itself()
         with WebServer(health, meter.registry, metrics_host, metrics_port) as web:
@@ -73,7 +73,8 @@ async def serve(folder: Folder, book: Book, broker: str, meter: Meter, health: H
         telling.cancel()
 
 
-def _require_topics(folder: Folder, book: Book, broker: str) -> None:
+def require_topics(folder: Folder, book: Book, broker: str) -> None:
+    """Make sure that the topics of a project are there. Raises WorkflowError where one is missing."""
     admin = Admin(broker_of(folder, broker))
     try:
         require(admin, topics_of(folder, book))

@@ -24,6 +24,7 @@ from streams.embedded import Embedded
 from streams.store import Store
 from tests.connectors.fakes import NOW, ListSource
 
+
 def opened(folder: Folder, book: Book, file: Path) -> Embedded:
     """The flow with the stages of installed packages."""
     return Embedded(Store(file), book, channels=folder.channels(), more_stages=installed_stages())
@@ -75,9 +76,10 @@ def main(path: Path) -> dict[str, object]:
         flow.tell(command.journey, OutcomeOf(at=NOW, fire=command.fire, outcome=outcomes[command.id]))
     flow.run()
     decisions = [wire.read_entry(entry) for entry in flow.store.read("decisions")]
+    done = [f"{one.rule} {one.anchor}" for one in decisions if one.kind == "done"]
     return {
         "kinds": sorted(installed()), "stages": [stage().name for stage in installed_stages()],
-        "actions": sorted(folder.project.actions), "done": [f"{one.rule} {one.anchor}" for one in decisions if one.kind == "done"],
+        "actions": sorted(folder.project.actions), "done": done,
     }  # fmt: skip
 
 
