@@ -213,7 +213,8 @@ class PartitionLog:
         for chunk in self._snapshot.read(_now(), earliest, end):
             restored.take(chunk.records)
         if self._snapshot.size > REWRITE_FROM and restored.count > 2 * restored.live:
-            self._snapshot.rewrite(restored.records(), self._snapshot.end, _now())
+            with suppress(OSError):  # a full disk: the long file does as well
+                self._snapshot.rewrite(restored.records(), self._snapshot.end, _now())
         return self._snapshot.end
 
     def _note(self, snapshot: Snapshot, rows: Sequence[Record], end: int) -> None:

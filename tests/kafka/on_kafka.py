@@ -28,8 +28,8 @@ from streams.partition_log import Cluster
 from streams.runner import Status
 from streams.topology import Topology, Workspace
 
-PARTITIONS = 3
-PATIENCE = 20.0
+PARTITIONS = 2
+PATIENCE = 60.0
 """Seconds in which anything here comes to rest."""
 LOOK = 0.05
 
