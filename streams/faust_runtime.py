@@ -6,7 +6,7 @@ and what was read of each partition is kept in the state itself (docs/decisions.
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -52,21 +52,21 @@ class FaustMismatchError(RuntimeError):
     """This version of Faust is not the one that the runtime was built against."""
 
 
-def check_faust() -> None:
+def check_faust(version: str = faust.__version__, relied_on: Sequence[tuple[Any, str]] = _RELIED_ON) -> None:
     """Refuse another version of Faust, or one without the private names that this file relies on.
 
     Raises:
         FaustMismatchError: it says which version or name.
     """
-    if faust.__version__ != VERSION:
+    if version != VERSION:
         raise FaustMismatchError(
-            f"faust-streaming {faust.__version__} is installed; this version of Renkei was built and tested against "
+            f"faust-streaming {version} is installed; this version of Renkei was built and tested against "
             f"{VERSION} and relies on private names of it. Type: pip install faust-streaming=={VERSION}"
         )
-    missing = [f"{owner.__name__}.{name}" for owner, name in _RELIED_ON if not hasattr(owner, name)]
+    missing = [f"{owner.__name__}.{name}" for owner, name in relied_on if not hasattr(owner, name)]
     if missing:
         raise FaustMismatchError(
-            f"faust-streaming {faust.__version__} lacks {', '.join(missing)}. Install the package from its index again."
+            f"faust-streaming {version} lacks {', '.join(missing)}. Install the package from its index again."
         )
 
 
