@@ -33,7 +33,6 @@ POLL = 0.25
 FETCH_WAIT_MS = 25
 """A fetch holds back partitions that were not in it for so long at most."""
 WATCH_EVERY = 10.0
-COLLECT_EVERY = 30.0
 
 _RELIED_ON: tuple[tuple[Any, str], ...] = (
     (driver.Consumer, "_new_consumer_thread"),
@@ -138,12 +137,12 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         owner = cast(BatchConsumer, self.consumer)
         batches = {}
         for tp in active_partitions & consumer.assignment():
-            stable, end = consumer.last_stable_offset(tp), await consumer.position(tp)
-            owner.is_behind[tp] = stable is None or end < stable
+            known, end = consumer.last_stable_offset(tp), await consumer.position(tp)
+            owner.is_behind[tp] = known is None or end < known
             records = fetched.get(tp, ())
             start = owner.read_up_to.get(tp, records[0].offset if records else end)
+            owner.read_up_to[tp] = end
             if start < end:
-                owner.read_up_to[tp] = end
                 incoming = [Incoming(one.offset, one.key, one.value, one.headers, one.timestamp) for one in records]
                 batches[tp] = Batch(owner.cluster.name(tp.topic), tp.partition, start, end, incoming)
         return batches
@@ -214,8 +213,6 @@ class BatchConsumer(driver.Consumer):
 
     def verify_event_path(self, now: float, tp: Any) -> None:
         """Our own watchdog looks after partitions that stand still."""
-
-    # -- the gate --------------------------------------------------------------
 
     async def seek_to(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Read on from these offsets, topics by our names."""

@@ -165,7 +165,7 @@ class PartitionLog:
         await asyncio.gather(*(one.told for one in [*sent, *noted]))
         self._at("outputs_sent")
         await producer.commit_transaction()
-        return int(noted[-1].told.result().offset) + noted[-1].count if noted else None
+        return int(noted[-1].told.result().offset) + noted[-1].records if noted else None
 
     # -- restoring --------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class _Sent(NamedTuple):
     """A batch on its way: what will be told of it, and how many records it holds."""
 
     told: asyncio.Future[Any]
-    count: int
+    records: int
 
 
 async def _send(producer: AIOKafkaProducer, to: TopicPartition, records: Sequence[Outgoing]) -> list[_Sent]:

@@ -1,6 +1,7 @@
 """Batches of several topics in the order of time, however they were cut."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +48,7 @@ def test_the_order_is_that_of_time_however_it_was_cut(times: dict[str, list[int]
     merge = Merge(dict.fromkeys(whole, 0))
     for topic, found in whole.items():
         cuts = sorted(data.draw(st.sets(st.integers(1, len(found)))) | {0, len(found)})
-        for first, last in zip(cuts, cuts[1:], strict=False):
+        for first, last in pairwise(cuts):
             assert merge.put(batch(topic, found[first:last]))
     order = drained(merge, data.draw(st.integers(1, 7)))
     assert order == [(topic, offset) for _, topic, offset in wanted]

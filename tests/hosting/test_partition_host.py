@@ -305,7 +305,9 @@ def test_spread_messages_go_to_their_homes_with_their_origin_and_a_repetition_is
     (sent,) = {topic for topic, _ in log.said}
     assert sent == topics.JOURNEYS
     facts = [one for _, one in log.said]
-    assert [dict(one.headers)[ORIGIN] for one in facts] == [f"records/{DEALS}/2:{offset}:0".encode() for offset in (0, 1)]
+    assert [dict(one.headers)[ORIGIN] for one in facts] == [
+        f"records/{DEALS}/2:{offset}:0".encode() for offset in (0, 1)
+    ]
     number = home("main", "zoho:Deals/1", 4, spread=True)
     journeys = Log(serving, "journeys", number)
     first = Incoming(0, facts[0].key, facts[0].value or b"", facts[0].headers, AT)

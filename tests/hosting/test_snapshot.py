@@ -113,11 +113,10 @@ def test_a_full_disk_is_told_and_what_was_whole_is_still_told(tmp_path: Path) ->
     before = path.stat().st_size
     snapshot = Snapshot(path)
     list(snapshot.read(NOW, 0, 1_000))
-    with limited(before + 10), pytest.raises(OSError, match="large"):
-        try:
+    with limited(before + 10):
+        with pytest.raises(OSError, match="large"):
             snapshot.append([(b"x" * 200_000, b"")], 40, NOW)
-        finally:
-            snapshot.close()
+        snapshot.close()
     assert read(path) == ([one for chunk in CHUNKS for one in chunk], 30)
 
 
