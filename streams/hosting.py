@@ -114,6 +114,8 @@ class PartitionHost:
         self.positions = restored.positions
         self._lodgers: dict[str, Lodger] = {}
         self._ticked: set[str] = set()
+        self._fed: set[str] = set()
+        """The workspaces that have taken something since their rows were last handed out."""
         self._work = Work()
         self._check_layout(restored.layout)
         for workspace in topology.workspaces:
@@ -147,9 +149,10 @@ class PartitionHost:
     def work(self) -> Work:
         """What the folds since the last call brought about, rows and positions included."""
         work, self._work = self._work, Work()
-        for workspace, lodger in self._lodgers.items():
-            for stage, changed in lodger.changed():
+        for workspace in sorted(self._fed):
+            for stage, changed in self._lodgers[workspace].changed():
                 work.rows.append(changelog.row(stage, workspace, changed))
+        self._fed.clear()
         if work.next or work.rows:
             work.rows.append(changelog.position_row(self.positions))
         return work
@@ -236,6 +239,7 @@ class PartitionHost:
             more_stages=one.more_stages, history=one.history,
         )  # fmt: skip
         if anew:
+            self._fed.add(workspace)
             at = self.positions.at
             for output in flow.rejoin(at, lambda done, total: None):
                 self._send(workspace, output, at)
@@ -271,7 +275,7 @@ class PartitionHost:
 
     def _take(self, topic: str, record: Incoming) -> None:
         try:
-            workspace, key = parted(record.key)
+            workspace, key = parted(record.key or b"")
             if self._is_repeated(record):
                 return
             message = self._read(topic, key, record)
@@ -289,6 +293,7 @@ class PartitionHost:
         if isinstance(message, Report):
             message = OutcomeOf(at=message.at, chain=message.chain, fire=message.fire, outcome=message.outcome)
         source = Source(self._home, record.offset, self._era)
+        self._fed.add(workspace)
         outputs = self._open_once(workspace).feed(inner, key, message, at, source)
         self._work.taken += 1
         cause = f"{self.name}/{topic}/{self.number}:{record.offset}" if outputs and self._topology.spread else ""
@@ -302,8 +307,8 @@ class PartitionHost:
 
     def _read(self, topic: str, key: str, record: Incoming) -> Any:
         if topic in _KEPT or key == wire.MARKER:
-            return _unpack(record.value)
-        return self._topology.framing.decode(record.value, record.headers, topic)
+            return _unpack(record.value or b"")
+        return self._topology.framing.decode(record.value or b"", record.headers, topic)
 
     def _send(self, workspace: str, output: Output, at: int, origin: str = "") -> None:
         topic, message = output.topic, output.message

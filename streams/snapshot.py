@@ -7,6 +7,7 @@ it tells. It is a help, never the truth: a torn or foreign file is cut or thrown
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias
 from zlib import crc32
@@ -78,7 +79,11 @@ class Snapshot:
         self.end = end
 
     def rewrite(self, records: Iterable[Record], end: int, now: int) -> None:
-        """Replace the file by the newest values alone."""
+        """Replace the file by the newest values alone.
+
+        Raises:
+            OSError: the disk is full; the file is as it was.
+        """
         fresh = self.path.with_suffix(".new")
         with fresh.open("wb") as file:
             for some in _pieces(records):
@@ -95,8 +100,9 @@ class Snapshot:
         return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Let go of the file; what a full disk did not take is given up."""
+        with suppress(OSError):
+            self._file.close()
 
     def _ends(self) -> list[tuple[int, int, int]]:
         """Per whole chunk: where it ends in the file, its changelog offset and when it was written."""

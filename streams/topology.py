@@ -36,8 +36,8 @@ class Incoming(NamedTuple):
     """One record as it was read."""
 
     offset: int
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     headers: Headers
     at: int
     """The record's time stamp, in milliseconds: the time of what names none."""
