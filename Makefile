@@ -7,7 +7,7 @@ BROKERS ?= 1
 FOLDER ?= .kafka
 PORT ?=
 
-.PHONY: help setup demo test lint types check nightly bench kafka kafka-stop lock clean
+.PHONY: help setup demo test lint types check nightly faults bench kafka kafka-stop lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -27,10 +27,13 @@ demo: setup ## run the example journeys in three CRMs of the sandbox
 	@$(BIN)/renkei demo
 
 test: setup ## the tests (under ten minutes on two cores)
-	@$(BIN)/python -m pytest -n 2 -m "not nightly"
+	@$(BIN)/python -m pytest -n 2 -m "not nightly and not fault"
 
 nightly: setup ## the long seeded runs too
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 -m "not fault"
+
+faults: setup ## the long runs of faults: 200 kills over 50,000 changes and more (half an hour)
+	@$(BIN)/python -m pytest -n 0 -s -m fault tests/faults
 
 lint: setup ## ruff
 	@$(BIN)/ruff check .

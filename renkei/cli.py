@@ -7,6 +7,7 @@ import typer
 
 from renkei.commands import (
     agents,
+    broker,
     check,
     connectors,
     demo,
@@ -41,10 +42,11 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     test.test,
     run.run,
     topics.topics,
-    streams.streams,
-    agents.agents,
     connectors.capture,
+    streams.streams,
     connectors.connectors,
+    agents.agents,
+    migrate.migrate,
     status.status,
     lag.lag,
     explain.explain,
@@ -54,10 +56,10 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     signal.signal,
     schema.schema,
     sandbox.sandbox,
+    broker.broker,
 )
 for _command in _COMMANDS:
     app.command()(_command)
-app.command(name="migrate")(migrate.migrate_project)
 
 
 def main() -> None:

@@ -11,7 +11,9 @@ from renkei.options import broker_of
 from renkei.web import Health
 from renkei.wiring import stages_of
 from rules.book import Book
+from rules.durations import Duration
 from schemas.framing import Framings, Registry
+from schemas.values import SECOND
 from streams.partition_log import Cluster
 from streams.topology import Headers, Topology, Workspace
 
@@ -87,4 +89,5 @@ def cluster_of(folder: Folder, broker: str = "") -> Cluster:
     """Where the streams of a project find their broker, and keep their snapshots."""
     kafka = folder.settings.kafka
     servers = broker_of(folder, broker).removeprefix("kafka://")
-    return Cluster(servers, f"{kafka.prefix}renkei", kafka.prefix, folder.state / SNAPSHOTS)
+    session = Duration.parse(kafka.session).elapsed() / SECOND
+    return Cluster(servers, f"{kafka.prefix}renkei", kafka.prefix, folder.state / SNAPSHOTS, session)

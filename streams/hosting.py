@@ -19,7 +19,7 @@ from streams.flow import Flow, StageRows, without_joins
 from streams.journeys import Journeys
 from streams.records import Records
 from streams.relations import Relations
-from streams.stage import Changed, Output, Place, Source, Stage
+from streams.stage import Changed, Output, Place, Source, Stage, States
 from streams.topology import ORIGIN, SPREAD, Headers, Incoming, Outgoing, Topology, Workspace
 
 
@@ -59,6 +59,10 @@ class Lodger(Protocol):
         """The rows to write."""
         ...
 
+    def states(self, stage: str) -> States[Any] | None:
+        """The states of a stage by key, if it is here."""
+        ...
+
     @property
     def next_due(self) -> int | None:
         """When a Tick is wanted."""
@@ -78,6 +82,11 @@ class Lone:
     def changed(self) -> Iterator[tuple[str, Changed]]:
         """The rows of the stage."""
         return ((self._stage.name, row) for row in self._stage.changed())
+
+    def states(self, stage: str) -> States[Any] | None:
+        """The states of this stage, if it is that one."""
+        found: States[Any] | None = getattr(self._stage, "states", None)
+        return found if self._stage.name == stage else None
 
     @property
     def next_due(self) -> int | None:
@@ -109,7 +118,7 @@ class PartitionHost:
         self._check_layout(restored.layout)
         for workspace in topology.workspaces:
             if workspace in restored.workspaces():
-                self._lodger(workspace)
+                self._open_once(workspace)
 
     # -- folding --------------------------------------------------------------
 
@@ -147,22 +156,37 @@ class PartitionHost:
 
     def ticks(self, now: int) -> None:
         """Write a Tick for every workspace of which a timer is due: topic order alone decides when it fires (D-06)."""
-        for workspace, lodger in self._lodgers.items():
-            due = lodger.next_due
-            if due is not None and due <= now and workspace not in self._ticked and not self._is_history(workspace):
+        for workspace, left in self._waits(now):
+            if left <= 0:
+                at = self._clocked(workspace, now)
                 self._ticked.add(workspace)
-                tick = Outgoing(in_workspace(workspace, wire.MARKER), pack(Tick(at=now)), (), now)
+                tick = Outgoing(in_workspace(workspace, wire.MARKER), pack(Tick(at=at)), (), at)
                 self._work.outputs.setdefault((topics.JOURNEYS, self.number), []).append(tick)
 
+    def wait(self, now: int) -> int | None:
+        """How long until the next timer is due for which no Tick is on its way (milliseconds); none without one."""
+        return min((left for _, left in self._waits(now)), default=None)
+
     @property
-    def next_due(self) -> int | None:
-        """When the next timer is due for which no Tick is on its way (milliseconds)."""
-        dues = [
-            lodger.next_due
+    def is_clocked(self) -> bool:
+        """Whether a workspace has a clock of its own: nobody knows how fast that one goes."""
+        return any(one.clock is not None for one in self._topology.workspaces.values())
+
+    def lodger(self, workspace: str) -> Lodger | None:
+        """The stages of a workspace as they are in memory, if it has been here."""
+        return self._lodgers.get(workspace)
+
+    def _waits(self, now: int) -> list[tuple[str, int]]:
+        return [
+            (workspace, due - self._clocked(workspace, now))
             for workspace, lodger in self._lodgers.items()
             if workspace not in self._ticked and not self._is_history(workspace)
-        ]
-        return min((due for due in dues if due is not None), default=None)
+            and (due := lodger.next_due) is not None
+        ]  # fmt: skip
+
+    def _clocked(self, workspace: str, now: int) -> int:
+        clock = self._topology.workspaces[workspace].clock
+        return now if clock is None else clock()
 
     # -- opening --------------------------------------------------------------
 
@@ -177,7 +201,7 @@ class PartitionHost:
                 "Keys would change their homes. Go back to the former settings, or load into topics of another prefix."
             )
 
-    def _lodger(self, workspace: str) -> Lodger:
+    def _open_once(self, workspace: str) -> Lodger:
         found = self._lodgers.get(workspace)
         if found is None:
             found = self._lodgers[workspace] = self._open(workspace)
@@ -265,7 +289,7 @@ class PartitionHost:
         if isinstance(message, Report):
             message = OutcomeOf(at=message.at, chain=message.chain, fire=message.fire, outcome=message.outcome)
         source = Source(self._home, record.offset, self._era)
-        outputs = self._lodger(workspace).feed(inner, key, message, at, source)
+        outputs = self._open_once(workspace).feed(inner, key, message, at, source)
         self._work.taken += 1
         cause = f"{self.name}/{topic}/{self.number}:{record.offset}" if outputs and self._topology.spread else ""
         for index, output in enumerate(outputs):

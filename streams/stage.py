@@ -43,7 +43,7 @@ class Source(msgspec.Struct, frozen=True):
 NO_SOURCE = Source()
 
 
-class Changed(NamedTuple):
+class Changed(msgspec.Struct, frozen=True):
     """One state row to write; no content deletes it. ``due`` is when the key next needs a Tick."""
 
     key: str

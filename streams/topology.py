@@ -62,6 +62,8 @@ class Workspace:
     channels: Mapping[str, str] = field(default_factory=dict)
     more_stages: Sequence[Callable[[], Stage]] = ()
     history: bool = False
+    clock: Callable[[], int] | None = None
+    """Another time than the program's own (milliseconds), for practice and tests."""
 
 
 @dataclass(frozen=True)

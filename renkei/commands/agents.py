@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from renkei.agents import GROUP, agents_of, installed_agents
-from renkei.commands.streams import MetricsHost, MetricsPort, require_topics
-from renkei.metrics import Meter
+from renkei.commands.streams import require_topics
+from renkei.observing import MetricsHost, MetricsPort, observed
 from renkei.options import BrokerOption, ProjectOption, opened_folder, told
-from renkei.web import Health, WebServer
+from renkei.web import Health
 from rules.errors import refuse
 
 if TYPE_CHECKING:
@@ -34,13 +34,11 @@ def agents(
         if not registers:
             refuse("no installed package has agents", f"Install one that names them under `{GROUP}`.")
         require_topics(project, edition.book, broker)
-        meter, health = Meter(), Health()
-        meter.itself()
-        made = agents_of(project, broker, registers, meter)
-        with WebServer(health, meter.registry, metrics_host, metrics_port) as web:
+        with observed(metrics_host, metrics_port) as seen:
+            made = agents_of(project, broker, registers, seen.meter)
             names = ", ".join(registers)
-            typer.echo(f"{project.settings.project}: agents {names}; see {web.address}/readyz. Stop with Ctrl-C")
-            _run(made, health)
+            typer.echo(f"{project.settings.project}: agents {names}; see {seen.address}/readyz. Stop with Ctrl-C.")
+            _run(made, seen.health)
 
 
 def _run(made: "Agents", health: Health) -> None:

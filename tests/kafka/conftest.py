@@ -27,18 +27,26 @@ def kafka_here() -> None:
 def broker(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A running broker, shared with all other tests: never stop it; for that, make a ``Cluster(tmp_path)``."""
     base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        with Cluster(base / "kafka") as cluster:
-            yield cluster
-    else:
-        # Next to the workers' own folders, so the same for all; ended with the run if a worker cannot end it.
-        with shared(base.parent / "kafka", watched=os.getppid()) as cluster:
-            yield cluster
+    is_one_of_several = "PYTEST_XDIST_WORKER" in os.environ
+    # Next to the workers' own folders, so the same for all; ended with the run if a worker cannot end it.
+    folder = base.parent if is_one_of_several else base
+    with shared(folder / "kafka", watched=os.getppid() if is_one_of_several else os.getpid()) as cluster:
+        yield cluster
 
 
 @pytest.fixture
 def topics() -> str:
     """What the names of a test's topics, groups and transactional ids begin with."""
+    return _prefix()
+
+
+@pytest.fixture(scope="module")
+def prefix() -> str:
+    """The same for a whole module."""
+    return _prefix()
+
+
+def _prefix() -> str:
     return f"t{uuid.uuid4().hex[:10]}."
 
 

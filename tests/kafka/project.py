@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from connectors.framing import Packed
 from connectors.kafka_io import Admin, Delivered, Outgoing, Partition, Producer
 from connectors.kafka_reading import Consumer
+from renkei.contracts import Contracts
+from renkei.streaming import Nouns
 from sandbox.server import Sandbox
 from schemas import keys
 from schemas.commands import Command, Report
@@ -34,7 +35,7 @@ rules:
           fields: {Name: "Demo of {{ deal.Deal_Name }}", Status: Requested}
 """
 CHAIN = Chain("x", 1, ("demos/ask-for-demo@zoho:Deals/1",))
-FRAMING = Packed()
+FRAMING, NOUNS = Contracts(), Nouns()
 PATIENCE = 60.0
 
 
@@ -144,7 +145,7 @@ class OnKafka:
 
     def reports(self) -> list[str]:
         """The commands that were reported, one for each time."""
-        found = [FRAMING.decode(told.value or b"", told.headers) for told in self.read("outcomes")]
+        found = [NOUNS.decode(told.value or b"", told.headers, "outcomes") for told in self.read("outcomes")]
         return sorted(one.outcome.command_id for one in found if isinstance(one, Report))
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from schemas import keys
 from schemas.codec import Unpacker
 from schemas.events import ChangeEvent
 from schemas.messages import Loaded
-from tests.kafka.project import FRAMING, OnKafka, until
+from tests.kafka.project import NOUNS, OnKafka, until
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def events(there: OnKafka, tab: str = "Deals") -> list[ChangeEvent]:
     found = []
     for told in there.read(f"changes.zoho.{tab}"):
         if keys.parted(told.key or b"")[1]:
-            event = FRAMING.decode(told.value or b"", told.headers)
+            event = NOUNS.decode(told.value or b"", told.headers, "changes.")
             assert isinstance(event, ChangeEvent)
             found.append(event)
     return found
