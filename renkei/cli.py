@@ -60,7 +60,6 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
-app.command(name="migrate")(migrate.migrate_project)
 
 
 def main() -> None:

@@ -318,7 +318,8 @@ class PartitionHost:
         place, headers = output.partition, ()
         value: bytes
         framed: Headers = headers
-        if topic in _KEPT or not wire.is_noun(topic):
+        is_marker = topic.startswith("changes.") and output.key == wire.MARKER
+        if topic in _KEPT or is_marker or not wire.is_noun(topic):
             value = message if isinstance(message, bytes) else pack(message)
             if origin:
                 framed = [(ORIGIN, origin.encode())]
