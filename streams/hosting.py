@@ -17,8 +17,6 @@ from streams import changelog, wire
 from streams.changelog import Layout, Restored
 from streams.flow import Flow, StageRows, without_joins
 from streams.journeys import Journeys
-from streams.records import Records
-from streams.relations import Relations
 from streams.stage import Changed, Output, Place, Source, Stage, States
 from streams.topology import ORIGIN, SPREAD, Headers, Incoming, Outgoing, Topology, Workspace
 
@@ -109,7 +107,7 @@ class PartitionHost:
         """
         self.name, self.number = name, number
         self._topology, self._restored = topology, restored
-        self._written = topology.written()
+        self._written, self._foreign = topology.written(), topology.foreign
         self._era = topology.era if restored.layout is None else restored.layout.era
         self.positions = restored.positions
         self._lodgers: dict[str, Lodger] = {}
@@ -236,7 +234,7 @@ class PartitionHost:
             self._forget(workspace, rows, kept)
         flow = Flow(
             one.book, Place(), kept, dues, limits=one.limits, channels=one.channels,
-            more_stages=one.more_stages, history=one.history,
+            more_stages=one.more_stages, history=one.history, stages=self._topology.stages,
         )  # fmt: skip
         if anew:
             self._fed.add(workspace)
@@ -258,13 +256,13 @@ class PartitionHost:
     def _stage(self, workspace: str, one: Workspace) -> Stage:
         count = self._topology.partitions
         place = Place(self.number, count, count, count)
-        stored = self._restored.of(self.name, workspace)
+        stored, stages = self._restored.of(self.name, workspace), self._topology.stages
         if self.name == "records":
-            return Records(one.book, place, stored.rows)
+            return stages.records(one.book, place, stored.rows)
         if self.name == "relations":
-            return Relations(place, stored.rows)
+            return stages.relations(place, stored.rows)
         if self.name == "journeys":
-            return Journeys(one.book, place, stored.rows, stored.dues, limits=one.limits, channels=one.channels)
+            return stages.journeys(one.book, place, stored.rows, stored.dues, limits=one.limits, channels=one.channels)
         stage = next(made for make in one.more_stages if (made := make()).name == self.name)
         restore = getattr(stage, "restore", None)
         if restore is not None:
@@ -275,10 +273,14 @@ class PartitionHost:
 
     def _take(self, topic: str, record: Incoming) -> None:
         try:
-            workspace, key = parted(record.key or b"")
-            if self._is_repeated(record):
-                return
-            message = self._read(topic, key, record)
+            foreign = self._foreign.get(topic)
+            if foreign is not None:
+                workspace, key, message = foreign.read(record)
+            else:
+                workspace, key = parted(record.key or b"")
+                if self._is_repeated(record):
+                    return
+                message = self._read(topic, key, record)
         except (CodecError, ValueError) as error:
             self._park(topic, record, str(error))
             return
@@ -312,6 +314,10 @@ class PartitionHost:
 
     def _send(self, workspace: str, output: Output, at: int, origin: str = "") -> None:
         topic, message = output.topic, output.message
+        if topic in self._foreign:
+            key, content, at_home = self._foreign[topic].write(output.key, message)
+            self._work.outputs.setdefault((topic, at_home), []).append(Outgoing(key, content, (), output.at or at))
+            return
         if topic not in self._written and not topic.startswith("commands."):
             self._refuse_unnamed(topic)
             return
