@@ -91,6 +91,7 @@ class Nursery:
         assert self._inner.stdin is not None
         assert self._inner.stdout is not None
         asked = {"words": [*words], "environment": dict(environment), "log": str(log), "file_size": file_size}
+        log.touch()
         self._inner.stdin.write(json.dumps(asked) + "\n")
         self._inner.stdin.flush()
         return Process(name, int(self._inner.stdout.readline()), log)

@@ -1,5 +1,8 @@
 """kill -9 of streams, workers and captures, at drawn moments and at each named point: nothing is lost or done twice."""
 
+import json
+import signal
+import time
 from random import Random
 
 import pytest
