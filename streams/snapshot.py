@@ -7,6 +7,7 @@ it tells. It is a help, never the truth: a torn or foreign file is cut or thrown
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias
 from zlib import crc32
@@ -95,8 +96,9 @@ class Snapshot:
         return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Let go of the file; what could not be written is not tried again."""
+        with suppress(OSError):
+            self._file.close()
 
     def _ends(self) -> list[tuple[int, int, int]]:
         """Per whole chunk: where it ends in the file, its changelog offset and when it was written."""
