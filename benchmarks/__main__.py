@@ -2,13 +2,18 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 from benchmarks import contracts, core
 from benchmarks.figures import Figure
+from benchmarks.flow import figures as flow
+from benchmarks.join import figures as join
 
 SUITES: dict[str, Callable[[frozenset[str]], Iterable[Figure]]] = {
     "core": core.figures,
     "contracts": contracts.figures,
+    "join": join.figures,
+    "kafka": lambda names: chain(flow.figures(names), join.figures(names) if not names else ()),
 }
 
 

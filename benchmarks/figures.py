@@ -32,10 +32,15 @@ def measured(name: str, unit: str, target: str, run: Callable[[], float], runs: 
     """The median of several runs, with a word of progress for whoever waits."""
     values: list[float] = []
     for number in range(runs):
-        print(f"{name}: run {number + 1} of {runs}", file=sys.stderr, flush=True)
+        say(f"{name}: run {number + 1} of {runs}")
         gc.collect()
         values.append(run())
     return Figure(name, statistics.median(values), unit, target, tuple(values))
+
+
+def say(text: str) -> None:
+    """A word of progress, beside the figures."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _rounded(value: float) -> float:

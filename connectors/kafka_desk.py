@@ -152,8 +152,8 @@ class KafkaDesk:
 
     def may_go_on(self) -> bool:
         """Whether another batch may begin before the group is looked at again."""
-        member = self._consumer.membership() if self._consumer else None
-        return member == self._member and time.monotonic() - self._began < LONGEST_TURN
+        moving = self._consumer is None or self._consumer.is_moving()
+        return not moving and time.monotonic() - self._began < LONGEST_TURN
 
     @property
     def is_ready(self) -> bool:
@@ -225,7 +225,8 @@ class KafkaDesk:
         parked: list[tuple[Bench, Parked]] = []
         for number in range(8):
             try:
-                found = consumer.poll(100 if self._idle and not number else 0, 1_000)
+                wait = 300 if consumer.is_moving() else 100 if self._idle and not number else 0
+                found = consumer.poll(wait, 1_000)
             except Gap as gap:
                 self._over_the_gap(consumer, gap)
                 continue

@@ -95,7 +95,8 @@ class Consumer:
             **network(address, name or group), "group_id": group or None, "enable_auto_commit": False,
             "isolation_level": "read_committed", "auto_offset_reset": "none", "session_timeout_ms": session,
             "heartbeat_interval_ms": max(200, session // 5), "partition_assignment_strategy": (RangePartitionAssignor,),
-            "allow_auto_create_topics": False, "fetch_max_wait_ms": 250, "retry_backoff_ms": 50,
+            "allow_auto_create_topics": False, "metadata_max_age_ms": 30_000, "fetch_max_wait_ms": 250,
+            "retry_backoff_ms": 50,
         }  # fmt: skip
         self._group, self._stalled = group, stalled
         self._changes: deque[_Change] = deque()
@@ -113,6 +114,7 @@ class Consumer:
         """Share these topics with the members of the group. A partition is read once ``seek`` said from where."""
         self._told = (assigned, revoked)
         with asking("subscribing"):
+            self._know(topics)
             self._inner.subscribe(list(topics), listener=_Listener(self._changes, self._member))
 
     def assign(self, partitions: Iterable[Partition]) -> None:
@@ -199,12 +201,32 @@ class Consumer:
         member = self._member()
         return member if member.member and member.generation >= 0 else None
 
+    def is_moving(self) -> bool:
+        """Whether the group is about to give its partitions out anew; it needs polls that wait a little."""
+        return bool(self._inner._coordinator.need_rejoin()) or self.membership() is None
+
     def close(self) -> None:
         """Leave the group and end."""
         with suppress(kafka.errors.KafkaError, OSError):
             self._inner.close(autocommit=False, timeout_ms=2_000)
 
     # -- inside --------------------------------------------------------------
+
+    def _know(self, topics: Sequence[str]) -> None:
+        """Learn of topics before joining a group about them.
+
+        The library forgets to ask where an earlier question is under way. A leader that does not know the topics gives
+        nobody any partition, and asks again after minutes.
+        """
+        cluster = self._inner._cluster
+        cluster.set_topics(topics)
+        deadline = time.monotonic() + PATIENCE / 1000
+        while missing := [one for one in topics if cluster.partitions_for_topic(one) is None]:
+            if time.monotonic() > deadline:
+                raise BrokerAway(f"the broker says nothing of topic {missing[0]}. Is it there? renkei topics")
+            with suppress(kafka.errors.KafkaTimeoutError, kafka.errors.UnknownTopicOrPartitionError):
+                self._inner._net.run(self._inner._manager.wait_for, cluster.request_update(), 1_000)
+            time.sleep(0.02)  # a topic that was just made is not yet known to every broker
 
     def _member(self) -> Membership:
         found = self._inner.group_metadata()

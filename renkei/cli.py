@@ -6,6 +6,7 @@ from collections.abc import Callable
 import typer
 
 from renkei.commands import (
+    broker,
     check,
     connectors,
     demo,
@@ -51,6 +52,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     signal.signal,
     schema.schema,
     sandbox.sandbox,
+    broker.broker,
 )
 for _command in _COMMANDS:
     app.command()(_command)

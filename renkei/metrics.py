@@ -69,9 +69,9 @@ class Meter:
         """A stage or a worker reads this topic: what of it is parked is counted from 0."""
         self._parked.labels(topic)
 
-    def command(self, connection: str, outcome: str) -> None:
-        """A command has come to an outcome: one of ``OUTCOMES``."""
-        self._commands.labels(connection, outcome).inc()
+    def command(self, connection: str, outcome: str, count: int = 1) -> None:
+        """So many commands have come to an outcome: one of ``OUTCOMES``."""
+        self._commands.labels(connection, outcome).inc(count)
 
     def waiting(self, connection: str, lane: str, count: int) -> None:
         """So many commands wait now in a lane."""

@@ -13,6 +13,7 @@ from connectors.kafka_io import KafkaTrouble
 from connectors.registry import UnknownConnector
 from renkei.folder import Folder, read_folder
 from rules.errors import Place, WorkflowError, refuse
+from sandbox.broker.errors import BrokerError
 from schemas.codec import to_json
 from streams.store import StoreError
 
@@ -29,7 +30,7 @@ ProjectOption = Annotated[
     Path, typer.Option("--project", metavar="DIR", help="The project folder.", show_default=False)
 ]
 
-EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, KafkaTrouble)
+EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, KafkaTrouble, BrokerError)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Each part does one synchronous turn at a time; ``runner.py`` gives each a thread
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -163,6 +164,8 @@ class CapturePart:
         self._connector, self._at = connector, at
         self._due: dict[str, int] = {}
         self.captured = 0
+        self.by_tab: Counter[str] = Counter()
+        """What was captured, by tab."""
         self.is_ready = False
 
     def turn(self, now: int) -> Turned:
@@ -208,6 +211,7 @@ class CapturePart:
         polled = msgspec.structs.replace(polled, events=self._stamped(polled.events, now))
         kept = self._sink.keep(one, polled, now)
         self.captured += len(polled.events)
+        self.by_tab.update(event.tab.partition(":")[2] for event in polled.events)
         return bool(kept) or polled.more
 
     def _stamped(self, events: list[ChangeEvent], now: int) -> list[ChangeEvent]:

@@ -25,6 +25,8 @@ class Runner:
         self._woken = threading.Condition()
         self.failure: BaseException | None = None
         self.problems: dict[str, str] = {}
+        self.parts: dict[str, Part] = {}
+        """Those that are open, by name."""
         self._ready: set[str] = set()
         self._threads = [
             threading.Thread(target=self._run, args=(name,), name=f"renkei {name}", daemon=True) for name in opening
@@ -58,7 +60,7 @@ class Runner:
 
     def _run(self, name: str) -> None:
         try:
-            part = self._opening[name]()
+            part = self.parts[name] = self._opening[name]()
             try:
                 while not self._stop.is_set():
                     turned = self._turn(part)

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 
 import typer
 
+from renkei.observing import Observed
 from renkei.parts import Part
 from renkei.runner import Runner
 
 
-def serve(opening: Mapping[str, Callable[[], Part]], hello: str, ready: str = "") -> None:
+def serve(opening: Mapping[str, Callable[[], Part]], hello: str, ready: str = "", seen: Observed | None = None) -> None:
     """Run parts until SIGINT or SIGTERM; then end within ten seconds.
 
     ``ready`` is printed once every part has begun its work. Problems are told once each as they come.
@@ -21,6 +22,8 @@ def serve(opening: Mapping[str, Callable[[], Part]], hello: str, ready: str = ""
     runner.start()
     told: dict[str, str] = {}
     while not runner.wait(0.2):
+        if seen is not None:
+            seen.look(runner)
         if ready and runner.is_ready:
             typer.echo(ready)
             ready = ""

@@ -5,11 +5,12 @@ from typing import Protocol
 
 from connectors.kafka_io import TopicSpec
 from renkei.folder import Folder
-from renkei.wiring import NO_CAPTURE, tabs_of
+from renkei.wiring import NO_CAPTURE, stages_of, tabs_of
 from rules.book import Book
 from rules.errors import Place, Problem, Problems
 from schemas import topics
 from schemas.values import DAY
+from streams.topology import own_topics
 
 LARGEST = 8_388_608
 """Bytes of a message at most: the state of a journey with many records is one message."""
@@ -64,8 +65,11 @@ def _specs(folder: Folder, book: Book) -> Iterator[TopicSpec]:
             yield spec(topics.ledger(connection), _COMPACTED)
     for name in (topics.RELATIONS, topics.JOURNEYS):
         yield spec(name, _kept(1))
-    for host in STAGES if kafka.spread else (topics.FLOW,):
+    extra = [make() for make in stages_of(folder)]
+    for host in (*STAGES, *(stage.name for stage in extra)) if kafka.spread else (topics.FLOW,):
         yield spec(topics.state(host), _COMPACTED)
+    for name in own_topics(extra):
+        yield spec(name, _kept(7))
     yield spec(topics.OUTCOMES, _kept(7))
     yield spec(topics.DECISIONS, _kept(400))
     yield spec(topics.PARKED, _kept(30), 1)

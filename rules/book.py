@@ -127,21 +127,21 @@ class Rule:
     leaves_pending: bool = False
     """Whether a fire may leave something behind that an exit cancels: scheduled actions, a wait (D-51)."""
 
-    @cached_property
-    def on_event(self) -> bool:
-        """Whether an event of the anchor's own record, or a signal, can wake it."""
-        return any(isinstance(trigger, EventTrigger | FieldTrigger | NamedTrigger) for trigger in self.triggers)
+    on_event: bool = field(init=False)
+    """Whether an event of the anchor's own record, or a signal, can wake it."""
+    remembers: bool = field(init=False)
+    """Whether truth is kept: plain event rules fire on each matching event and need none (D-13)."""
+    follows_dates: bool = field(init=False)
+    """Whether it plans anything by a date field or a recurrence."""
 
-    @cached_property
-    def remembers(self) -> bool:
-        """Whether truth is kept: plain event rules fire on each matching event and need none (D-13)."""
-        return self.on_state or self.repeat not in (None, "every_time")
-
-    @cached_property
-    def follows_dates(self) -> bool:
-        """Whether it plans anything by a date field or a recurrence."""
+    def __post_init__(self) -> None:
+        """What follows from the triggers is asked with every change: it is found once."""
+        on_event = any(isinstance(trigger, EventTrigger | FieldTrigger | NamedTrigger) for trigger in self.triggers)
         timed = any(isinstance(trigger, DueTrigger | RecurringTrigger) for trigger in self.triggers)
-        return timed or any(entry.date_field is not None for entry in self.scheduled)
+        dated = timed or any(entry.date_field is not None for entry in self.scheduled)
+        object.__setattr__(self, "on_event", on_event)
+        object.__setattr__(self, "remembers", self.on_state or self.repeat not in (None, "every_time"))
+        object.__setattr__(self, "follows_dates", dated)
 
 
 @dataclass(frozen=True)
@@ -195,10 +195,6 @@ class Book:
         for rules in self.rules.values():
             yield from rules
 
-    @property
+    @cached_property
     def _by_id(self) -> dict[str, Rule]:
-        cached: dict[str, Rule] | None = self.__dict__.get("_rules_by_id")
-        if cached is None:
-            cached = {rule.id: rule for rule in self.all_rules()}
-            self.__dict__["_rules_by_id"] = cached
-        return cached
+        return {rule.id: rule for rule in self.all_rules()}

@@ -1,6 +1,6 @@
 """From changes to fires: which rules a round wakes, what their criteria say, and whether that is an edge."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from rules import firing, timing
 from rules.book import EventTrigger, FieldTrigger, NamedTrigger, Rule
 from rules.criteria.scope import Verdict
+from rules.interest import Concerned
 from rules.rounds import Change, Round
 from rules.state import Event, Truth, Waiting
 from rules.workflow_file import FieldUpdated
@@ -52,27 +53,30 @@ def evaluate_changes(round_: Round, changes: list[Change], *, completed: bool) -
         if change.left:
             _let_go(round_, change)
         for rule in rules:
-            _wake(round_, rule, change, woken)
+            _wake(round_, rule, change, woken, reads=_reads(rule, change))
     if completed:
         _wake_unknown(round_, woken)
     _evaluate_all(round_, woken)
+    dated = [rule for rule in rules if rule.follows_dates]
     for change in changes:
-        timing.follow_dates(round_, rules, change)
+        for rule in dated:
+            timing.follow_dates(round_, rule, change)
     for change in changes:
         if change.left:
             _forget(round_, change)
     firing.run_started(round_)
 
 
-def evaluate_edits(round_: Round, edits: list[tuple[Change, Sequence[Rule]]]) -> None:
+def evaluate_edits(round_: Round, edits: list[tuple[Change, Concerned]]) -> None:
     """The same for records that stay where they are, each with the rules that its edit concerns."""
-    woken = _retry_waiting(round_)
-    for change, rules in edits:
-        for rule in rules:
-            _wake(round_, rule, change, woken)
+    woken = _retry_waiting(round_) if round_.memory.waiting else {}
+    for change, concerned in edits:
+        for rule, reads in concerned.rules:
+            _wake(round_, rule, change, woken, reads=reads)
     _evaluate_all(round_, woken)
-    for change, rules in edits:
-        timing.follow_dates(round_, rules, change)
+    for change, concerned in edits:
+        for rule in concerned.dated:
+            timing.follow_dates(round_, rule, change)
     firing.run_started(round_)
 
 
@@ -85,7 +89,7 @@ def _evaluate_all(round_: Round, woken: Woken) -> None:
 def evaluate(round_: Round, anchor: Ref, wake: Wake) -> None:
     """Decide one rule on one anchor, and start a fire if it calls for one (D-20 to D-24)."""
     rule, event = wake.rule, wake.event
-    if anchor not in round_.view.join.members[rule.node] and not _tells_of_going(event):
+    if not round_.view.join.stands(rule.node, anchor) and not _tells_of_going(event):
         return
     verdict = round_.verdict(rule, anchor, event)
     if verdict is None and event is not None:
@@ -113,7 +117,7 @@ def _wait(round_: Round, rule: Rule, anchor: Ref, wake: Wake) -> None:
 def _compare(round_: Round, anchor: Ref, wake: Wake, verdict: Verdict) -> None:
     """Hold the verdict against the last known truth: an edge may fire, an exit cancels (D-21, D-51)."""
     rule = wake.rule
-    truth = round_.truth(rule, anchor)
+    truth = round_.memory.truth(rule.id, anchor)
     truth.unknown = verdict is None
     if verdict is None:
         return
@@ -189,26 +193,24 @@ def _tells_of_going(event: Event | None) -> bool:
 # -- what wakes ------------------------------------------------------------------
 
 
-def _wake(round_: Round, rule: Rule, change: Change, woken: Woken) -> None:
-    is_own = rule.node == change.node
-    if is_own and change.kinds:
+def _wake(round_: Round, rule: Rule, change: Change, woken: Woken, *, reads: bool) -> None:
+    if change.kinds and rule.node == change.node:
         if "created" in change.kinds and rule.remembers:
             _born(round_, rule, change)
         if rule.on_event and matches(rule, change):
             woken.setdefault((rule.order, change.ref), []).append(Wake(rule, event_of(change), change))
             return
-    if not (rule.remembers or rule.leaves_pending) or not _reads(rule, change, is_own):
-        return
-    for anchor in _affected(round_, rule, change):
-        if not woken.get((rule.order, anchor)):
-            woken[(rule.order, anchor)] = [Wake(rule, None, change)]
+    if reads and (rule.remembers or rule.leaves_pending):
+        for anchor in _affected(round_, rule, change):
+            if (rule.order, anchor) not in woken:
+                woken[rule.order, anchor] = [Wake(rule, None, change)]
 
 
-def _reads(rule: Rule, change: Change, is_own: bool) -> bool:
+def _reads(rule: Rule, change: Change) -> bool:
     """Whether the change touches what the rule reads (D-31); a record that came or went touches its own node."""
     fields = rule.reads.get(change.node)
     if change.changed is None:
-        return is_own or fields is not None
+        return rule.node == change.node or fields is not None
     return fields is not None and not fields.isdisjoint(change.changed)
 
 
@@ -221,12 +223,15 @@ def _born(round_: Round, rule: Rule, change: Change) -> None:
 
 def _affected(round_: Round, rule: Rule, change: Change) -> Iterable[Ref]:
     """The anchors whose verdict a change may touch: those below the nearest common ancestor."""
-    members = round_.view.join.members[rule.node]
+    join = round_.view.join
     if rule.node == change.node:
-        return (change.ref,) if change.ref in members else ()
-    if rule.node == 0 or change.left:
+        return (change.ref,) if join.stands(rule.node, change.ref) else ()
+    if rule.node == 0:
+        return (join.main,) if join.main in join.shown else ()
+    members = join.members[rule.node]
+    if change.left:
         return sorted(members)
-    common = round_.view.join.tree.common(rule.node, change.node)
+    common = join.tree.common(rule.node, change.node)
     start = round_.view.ancestor(change.node, change.ref, common)
     return sorted(members) if start is None else round_.view.below(rule.node, common, start)
 

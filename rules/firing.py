@@ -39,7 +39,8 @@ def start(round_: Round, rule: Rule, anchor: Ref, epoch: str, event: Event | Non
         return
     truth = round_.truth(rule, anchor)
     truth.last_fired = round_.now
-    truth.recent = [*(at for at in truth.recent if at > round_.now - round_.limits.breaker_window), round_.now]
+    since = round_.now - round_.limits.breaker_window
+    truth.recent = [at for at in truth.recent if at > since] + [round_.now]
     chain = Chain(chain.id, chain.hop, (*chain.fired, mark))
     round_.decide("fired", rule, anchor, fire=name, chain=chain, detail=_explained(round_, rule, anchor, event))
     timing.plan_scheduled(round_, rule, anchor, name, event, chain)

@@ -72,6 +72,10 @@ class Join:
             for kept, wanted in zip(since, self.wanted, strict=True)
         ]
 
+    def stands(self, node: int, ref: Ref) -> bool:
+        """Whether a record stands at a node. At the root stands the main record alone, as soon as it is shown."""
+        return ref in self.members[node] if node else ref == self.main and ref in self.shown
+
     def take_memberships(self) -> tuple[list[Membership], list[tuple[int, Ref, Image]]]:
         """Who joined and who left since the last call, net; leavers with the image by which they stood."""
         touched, self._was = self._was, {}

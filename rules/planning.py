@@ -27,8 +27,13 @@ class PlanningStep:
     def __init__(self, round_: Round, rule: Rule, fire: Fire, step: Step, row: str) -> None:
         self._round, self._rule, self._fire, self._step = round_, rule, fire, step
         self.now, self.anchor, self.fallback = round_.now, fire.anchor, fire.fallback
-        self.command_id = action_id(fire.id, step.path, row, fire.attempt)
+        self._row = row
         self._scope = self._scope_of(row)
+
+    @property
+    def command_id(self) -> str:
+        """The id that the step's first command will have; few actions ask for it."""
+        return action_id(self._fire.id, self._step.path, self._row, self._fire.attempt)
 
     def text(self, source: str) -> Value | Unknown:
         """The value of one of the action's texts."""

@@ -134,7 +134,9 @@ class JourneyRules(msgspec.Struct, array_like=True):
 
     def truth(self, rule: str, anchor: Ref) -> Truth:
         """The truth of a rule on an anchor; a blank one if nothing is known yet."""
-        by_anchor = self.truths.setdefault(rule, {})
+        by_anchor = self.truths.get(rule)
+        if by_anchor is None:
+            by_anchor = self.truths[rule] = {}
         truth = by_anchor.get(anchor)
         if truth is None:
             truth = by_anchor[anchor] = Truth()

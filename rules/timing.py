@@ -3,7 +3,6 @@
 Timers are part of the journey's state and are looked at when a Tick is read, so topic order alone decides.
 """
 
-from collections.abc import Iterable
 from datetime import date
 
 from rules.book import DueTrigger, RecurringTrigger, Rule, Scheduled, Step
@@ -50,14 +49,11 @@ def plan_wait(round_: Round, fire: Fire, step: Step, at: int) -> None:
     )
 
 
-def follow_dates(round_: Round, rules: Iterable[Rule], change: Change) -> None:
-    """Plan again what hangs on a date field of these rules that a change moved (D-53)."""
-    if change.left:
-        return
-    for rule in rules:
-        if rule.follows_dates and rule.node == change.node:
-            _follow_triggers(round_, rule, change)
-            _follow_scheduled(round_, rule, change)
+def follow_dates(round_: Round, rule: Rule, change: Change) -> None:
+    """Plan again what hangs on a date field of the rule's own record that a change moved (D-53)."""
+    if rule.node == change.node and not change.left:
+        _follow_triggers(round_, rule, change)
+        _follow_scheduled(round_, rule, change)
 
 
 def cancel(round_: Round, rule: Rule, anchor: Ref, reason: str, *, whole: bool = False) -> None:

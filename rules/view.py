@@ -44,6 +44,8 @@ class View(msgspec.Struct):
     def image(self, ref: Ref, overlay: Overlay) -> Image:
         """A shown record as it will be once the fire's own writes are in (D-40)."""
         image = self.join.shown[ref]
+        if not overlay:
+            return image
         written = overlay.get(ref)
         return {**image, **written} if written else image
 
@@ -201,22 +203,29 @@ class JourneyScope(dict[str, Image | Unknown | None]):
 
     def ref_of(self, node: int) -> Ref | Unknown | None:
         """The one record at a node, seen from here; where this view was entered from one, it is that."""
-        if node in self._entered and self._entered[node] in self._view.join.shown:
-            return self._entered[node]
-        common = self._view.join.tree.common(node, self._node)
-        start = self._view.ancestor(self._node, self.anchor, common)
+        entered = self._entered.get(node)
+        if entered is not None and entered in self._view.join.shown:
+            return entered
+        common, start = self._start(node)
         return None if start is None else self._view.single(node, common, start, self._workflow.several)
 
     def rows(self, alias: str) -> Rows:
         """All records of an alias below the nearest common ancestor, by name (D-32)."""
+        view, overlay = self._view, self._overlay
         node = self._workflow.nodes[alias]
-        common = self._view.join.tree.common(node, self._node)
-        start = self._view.ancestor(self._node, self.anchor, common)
-        complete = self._view.complete(node)
+        common, start = self._start(node)
+        complete = view.complete(node)
         if start is None:
             return Rows((), complete)
-        refs = self._view.below(node, common, start, self._workflow.several)
-        return Rows([RelatedRow(ref, self._view.image(ref, self._overlay)) for ref in refs], complete)
+        refs = view.below(node, common, start, self._workflow.several)
+        return Rows([RelatedRow(ref, view.image(ref, overlay)) for ref in refs], complete)
+
+    def _start(self, node: int) -> tuple[int, Ref | None]:
+        """The nearest common ancestor with a node, and the record there on whose branch the anchor hangs."""
+        if self._node == 0:
+            return 0, self.anchor  # everything hangs below the main record
+        common = self._view.join.tree.common(node, self._node)
+        return common, self._view.ancestor(self._node, self.anchor, common)
 
     def at(self, alias: str, row: RelatedRow) -> "JourneyScope":
         """The view from one related record."""

@@ -61,7 +61,7 @@ class Unpacker(Generic[T]):
         if content[:1] != FORMAT:
             raise CodecError(f"format byte {content[:1].hex() or 'missing'}: only {FORMAT.hex()} is known")
         try:
-            return self._decoder.decode(memoryview(content)[1:])
+            return self._decoder.decode(content[1:])  # to copy what is small is quicker than to look into it
         except msgspec.MsgspecError as error:
             raise CodecError(str(error)) from None
 

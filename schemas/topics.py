@@ -1,5 +1,7 @@
 """The one place that names topics (design, section 6)."""
 
+from functools import lru_cache
+
 RELATIONS = "relations"
 JOURNEYS = "journeys"
 OUTCOMES = "outcomes"
@@ -10,6 +12,7 @@ FLOW = "flow"
 """The host whose state holds all stages of a workspace that is fused."""
 
 
+@lru_cache(maxsize=1024)
 def changes(tab: str) -> str:
     """The topic of a tab's change events: ``changes("zoho:Deals") == "changes.zoho.Deals"``."""
     return f"changes.{tab.replace(':', '.', 1)}"

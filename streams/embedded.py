@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from rules.book import Book
 from rules.rounds import Limits
 from schemas import topics
-from schemas.codec import CodecError, pack, to_json
+from schemas.codec import CodecError, from_json, pack, to_json
+from schemas.commands import Command
+from schemas.decisions import Decision
 from schemas.events import ChangeEvent
 from schemas.messages import Tick
 from streams import wire
@@ -25,6 +27,8 @@ POSITION = "position.flow"
 FINGERPRINT = "fingerprint"
 BATCH = 10_000
 """Inputs per commit where so many wait: a backlog goes faster, and what is live is committed as it comes."""
+PAGE = 500
+"""Inputs read at a time."""
 
 
 class Progress(NamedTuple):
@@ -59,7 +63,7 @@ class Embedded:
 
     def append(self, events: Iterable[ChangeEvent]) -> None:
         """Put change events into the log, durably."""
-        with self.store.transaction():
+        with _collector_at_rest(), self.store.transaction():
             self.store.append([wire.change_entry(event) for event in events])
 
     def tell(self, journey: str, message: Any) -> None:
@@ -80,18 +84,15 @@ class Embedded:
         Raises:
             StoreError: the state file cannot be written; nothing was taken, and nothing is parked for it.
         """
-        entries = self.store.flow(self.position, limit)
-        if not entries:
-            return Progress(0, 0)
         try:
             with _collector_at_rest():
-                return self._batch(entries)
+                return self._batch(limit)
         except StoreError:
             self._open()
             raise
         except Exception:
             self._open()  # what is in memory may be half-way: begin again from what was committed
-            return self._one_by_one(entries)
+            return self._one_by_one(self.store.flow(self.position, limit))
 
     def run(self, now: int | None = None) -> int:
         """Turn until there is nothing left to do by ``now``; how many inputs were taken."""
@@ -116,6 +117,27 @@ class Embedded:
             self.store.append([NewEntry(topics.JOURNEYS, wire.MARKER, now, pack(Tick(at=now)))])
         return True
 
+    # -- what came out --------------------------------------------------------------
+
+    def commands(self) -> list[Command]:
+        """All commands so far, in order."""
+        entries = [entry for topic in self.store.topics("commands.") for entry in self.store.read(topic)]
+        return [wire.read_entry(entry) for entry in sorted(entries, key=lambda entry: entry.seq)]
+
+    def decisions(self) -> list[Decision]:
+        """All decisions so far, in order."""
+        return [wire.read_entry(entry) for entry in self.store.read(topics.DECISIONS)]
+
+    def parked(self) -> list[str]:
+        """Why messages were set aside."""
+        return [from_json(entry.value)["why"] for entry in self.store.read(topics.PARKED)]
+
+    def states(self, stage: str) -> Iterator[tuple[str, Any]]:
+        """All keys of a stage with their states."""
+        states = self._flow.states(stage)
+        for key in states.names():
+            yield key, states.get(key)
+
     # -- inside --------------------------------------------------------------
 
     def _open(self, *, joins: bool = True) -> None:
@@ -128,27 +150,42 @@ class Embedded:
         )  # fmt: skip
         self.records, self.journeys = self._flow.records, self._flow.journeys
 
-    def _batch(self, entries: Sequence[Entry]) -> Progress:
+    def _batch(self, limit: int) -> Progress:
+        """Take up to so many inputs and commit once; they are read in pages, so that few are in memory at a time."""
         outputs: list[NewEntry] = []
-        parked = 0
-        for entry in entries:
-            try:
-                message = wire.read_entry(entry)
-            except CodecError as error:
-                outputs.append(_parked(entry, str(error)))
-                parked += 1
-                continue
-            leaving = self._flow.feed(entry.topic, entry.key, message, entry.at, Source(0, entry.seq))
+        position, read, parked = self.position, 0, 0
+        while read < limit:
+            page = self.store.flow(position, min(PAGE, limit - read))
+            for entry in page:
+                parked += self._take(entry, outputs)
+            if page:
+                position, read = page[-1].seq, read + len(page)
+            if len(page) < PAGE:
+                break
+        if read:
+            self._commit(outputs, position)
+        return Progress(read, parked)
+
+    def _take(self, entry: Entry, outputs: list[NewEntry]) -> bool:
+        """Run one input to rest; true if it could not be read and is parked."""
+        try:
+            message = wire.read_entry(entry)
+        except CodecError as error:
+            outputs.append(_parked(entry, str(error)))
+            return True
+        leaving = self._flow.feed(entry.topic, entry.key, message, entry.at, Source(0, entry.seq))
+        if leaving:
             outputs += [wire.to_entry(output, entry.at) for output in leaving]
-        self._commit(outputs, entries[-1].seq)
-        return Progress(len(entries), parked)
+        return False
 
     def _one_by_one(self, entries: Sequence[Entry]) -> Progress:
         """After a failure: commit each input alone, and park the one that fails with its reason."""
         parked = 0
         for entry in entries:
             try:
-                parked += self._batch([entry]).parked
+                outputs: list[NewEntry] = []
+                parked += self._take(entry, outputs)
+                self._commit(outputs, entry.seq)
             except StoreError:
                 self._open()
                 raise

@@ -20,7 +20,7 @@ from streams.journeys import Journeys
 from streams.journeystate import HEAD, SEEN
 from streams.records import Records
 from streams.relations import Relations
-from streams.stage import NO_SOURCE, Changed, Output, Place, Rows, Source, Stage
+from streams.stage import NO_SOURCE, Changed, Output, Place, Rows, Source, Stage, States
 
 MOST_STEPS = 1_000_000  # of one input before it comes to rest: a bound against a bug, not a limit
 
@@ -72,7 +72,7 @@ class Flow:
         Raises:
             Exception: a stage could not take it.
         """
-        if self.next_due is None or isinstance(message, Tick):
+        if self.journeys.next_due is None or isinstance(message, Tick):
             return self._rest([Output(topic, key, message)], source)
         return [*self._ticks_before(at), *self._rest([Output(topic, key, message)], source)]
 
@@ -93,6 +93,11 @@ class Flow:
         for stage in (*self._stages.values(), *self._extra):
             for row in stage.changed():
                 yield stage.name, row
+
+    def states(self, stage: str) -> States[Any]:
+        """The states of records, relations or journeys, by key."""
+        found: States[Any] = getattr(self, stage).states
+        return found
 
     def rejoin(self, at: int, tell: Callable[[int, int], None]) -> list[Output]:
         """Join the stored records anew under other workflows, firing nothing (D-82); what leaves the flow.

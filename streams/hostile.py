@@ -5,11 +5,13 @@ killed at any write and begins again from what was committed. All of it follows 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
+
+import msgspec
 
 from rules.book import Book
 from rules.rounds import Limits
@@ -152,6 +154,10 @@ class Hostile:
         told = [entry for entry in self._left if entry.topic == topics.DECISIONS]
         return [wire.read_entry(entry) for entry in told if not self._repeated(position, entry)]
 
+    def parked(self) -> Sequence[str]:
+        """Nothing: what cannot be taken is raised."""
+        return ()
+
     # -- one step --------------------------------------------------------------
 
     def step(self) -> bool:
@@ -284,7 +290,7 @@ class Hostile:
             self._arrive(host, entry)
 
     def _arrive(self, host: Host, entry: Entry) -> None:
-        host.inputs.append(entry._replace(seq=len(host.inputs)))
+        host.inputs.append(msgspec.structs.replace(entry, seq=len(host.inputs)))
 
     def _put(self, stage: str, number: int, topic: str, key: str, at: int, value: bytes) -> None:
         self._arrive(self._by_name[(stage, number)], Entry(0, topic, 0, key, at, value, Origin()))

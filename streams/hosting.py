@@ -27,6 +27,10 @@ class LayoutChangedError(RuntimeError):
     """The state was written over another partition count, or fused and not spread: keys would change their homes."""
 
 
+class UnknownTopicError(RuntimeError):
+    """A stage writes where nobody made a topic."""
+
+
 @dataclass
 class Work:
     """What a fold brought about, to be committed as one."""
@@ -96,6 +100,8 @@ class PartitionHost:
         """
         self.name, self.number = name, number
         self._topology, self._restored = topology, restored
+        self._written = topology.written()
+        self._era = topology.era if restored.layout is None else restored.layout.era
         self.positions = restored.positions
         self._lodgers: dict[str, Lodger] = {}
         self._ticked: set[str] = set()
@@ -103,7 +109,7 @@ class PartitionHost:
         self._check_layout(restored.layout)
         for workspace in topology.workspaces:
             if workspace in restored.workspaces():
-                self._lodger(workspace)
+                self._open_once(workspace)
 
     # -- folding --------------------------------------------------------------
 
@@ -141,22 +147,37 @@ class PartitionHost:
 
     def ticks(self, now: int) -> None:
         """Write a Tick for every workspace of which a timer is due: topic order alone decides when it fires (D-06)."""
-        for workspace, lodger in self._lodgers.items():
-            due = lodger.next_due
-            if due is not None and due <= now and workspace not in self._ticked and not self._is_history(workspace):
+        for workspace, left in self._waits(now):
+            if left <= 0:
+                at = self._clocked(workspace, now)
                 self._ticked.add(workspace)
-                tick = Outgoing(in_workspace(workspace, wire.MARKER), pack(Tick(at=now)), (), now)
+                tick = Outgoing(in_workspace(workspace, wire.MARKER), pack(Tick(at=at)), (), at)
                 self._work.outputs.setdefault((topics.JOURNEYS, self.number), []).append(tick)
 
+    def wait(self, now: int) -> int | None:
+        """How long until the next timer is due for which no Tick is on its way (milliseconds); none without one."""
+        return min((left for _, left in self._waits(now)), default=None)
+
     @property
-    def next_due(self) -> int | None:
-        """When the next timer is due for which no Tick is on its way (milliseconds)."""
-        dues = [
-            lodger.next_due
+    def is_clocked(self) -> bool:
+        """Whether a workspace has a clock of its own: nobody knows how fast that one goes."""
+        return any(one.clock is not None for one in self._topology.workspaces.values())
+
+    def lodger(self, workspace: str) -> Lodger | None:
+        """The stages of a workspace as they are in memory, if it has been here."""
+        return self._lodgers.get(workspace)
+
+    def _waits(self, now: int) -> list[tuple[str, int]]:
+        return [
+            (workspace, due - self._clocked(workspace, now))
             for workspace, lodger in self._lodgers.items()
             if workspace not in self._ticked and not self._is_history(workspace)
-        ]
-        return min((due for due in dues if due is not None), default=None)
+            and (due := lodger.next_due) is not None
+        ]  # fmt: skip
+
+    def _clocked(self, workspace: str, now: int) -> int:
+        clock = self._topology.workspaces[workspace].clock
+        return now if clock is None else clock()
 
     # -- opening --------------------------------------------------------------
 
@@ -171,7 +192,7 @@ class PartitionHost:
                 "Keys would change their homes. Go back to the former settings, or load into topics of another prefix."
             )
 
-    def _lodger(self, workspace: str) -> Lodger:
+    def _open_once(self, workspace: str) -> Lodger:
         found = self._lodgers.get(workspace)
         if found is None:
             found = self._lodgers[workspace] = self._open(workspace)
@@ -258,8 +279,8 @@ class PartitionHost:
         inner = topics.JOURNEYS if topic == topics.OUTCOMES else topic
         if isinstance(message, Report):
             message = OutcomeOf(at=message.at, chain=message.chain, fire=message.fire, outcome=message.outcome)
-        source = Source(self._home, record.offset, self._topology.era)
-        outputs = self._lodger(workspace).feed(inner, key, message, at, source)
+        source = Source(self._home, record.offset, self._era)
+        outputs = self._open_once(workspace).feed(inner, key, message, at, source)
         self._work.taken += 1
         cause = f"{self.name}/{topic}/{self.number}:{record.offset}" if outputs and self._topology.spread else ""
         for index, output in enumerate(outputs):
@@ -277,6 +298,9 @@ class PartitionHost:
 
     def _send(self, workspace: str, output: Output, at: int, origin: str = "") -> None:
         topic, message = output.topic, output.message
+        if topic not in self._written and not topic.startswith("commands."):
+            self._refuse_unnamed(topic)
+            return
         place, headers = output.partition, ()
         value: bytes
         framed: Headers = headers
@@ -290,6 +314,11 @@ class PartitionHost:
             place = home(workspace, output.key, self._topology.partitions, self._spreads(topic))
         sent = Outgoing(in_workspace(workspace, output.key), value, framed, output.at or at)
         self._work.outputs.setdefault((topic, place), []).append(sent)
+
+    def _refuse_unnamed(self, topic: str) -> None:
+        """Of a tab that no workflow reads nothing is kept; another topic that nobody names is not there at all."""
+        if not topic.startswith("changes."):
+            raise UnknownTopicError(f"a stage writes to topic {topic}, which it does not name in `writes`")
 
     def _spreads(self, topic: str) -> bool:
         """Commands are spread over their topic in any case: workers keep the order of each record."""

@@ -6,14 +6,14 @@ and decisions (stage protocol, section 5). Rules see one message after another (
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import msgspec
 
 from rules import evaluation, firing, ticking
-from rules.book import Book, Rule
-from rules.interest import Interest
+from rules.book import Book
+from rules.interest import Concerned, Interest
 from rules.rounds import Change, Limits, Round
 from rules.trees import Tree, TreeBuilder, names_key
 from rules.view import View
@@ -160,11 +160,13 @@ class Journeys:
         """The common case: a record that stays where it is has other values now."""
         if fact.key:
             journey.list_at(fact.key, fact.ref, True)
-        edits: list[tuple[Change, Sequence[Rule]]] = []
-        for node in amended.nodes if amended.fields else ():
-            rules = self._interest.concerned(journey.tree.main_tab, node, amended.fields)
-            if rules:
-                edits.append((edit(node, fact, amended), rules))
+        edits: list[tuple[Change, Concerned]] = []
+        if amended.fields:
+            edits = [
+                (edit(concerned.node, fact, amended), concerned)
+                for concerned in self._interest.concerned(journey.tree.main_tab, amended.tab, amended.fields)
+                if journey.join.stands(concerned.node, fact.ref)
+            ]
         outputs: list[Output] = []
         if edits or journey.rules.is_stalled:
             journey.rules_changed = True

@@ -58,11 +58,11 @@ class Head(msgspec.Struct, array_like=True):
 
 
 class Amended(msgspec.Struct, frozen=True):
-    """What a record was before an edit that moved it nowhere, the fields that differ, and where it stands."""
+    """What a record was before an edit that moved it nowhere, and the fields that differ."""
 
+    tab: str
     before: Image
     fields: frozenset[str]
-    nodes: list[int]
 
 
 class Settled(NamedTuple):
@@ -150,7 +150,7 @@ class Journey:
         self._changed.add(ref)
         if fact.at < self.head.now:
             self.head_changed = True  # the image does not tell what time it is
-        return Amended(before, fields, self._nodes_of(tab, ref))
+        return Amended(tab, before, fields)
 
     def is_current(self, key: str, seek: int) -> bool:
         """Whether a key speaks under the subscription that runs now, not under an earlier one."""
@@ -282,27 +282,22 @@ class Journey:
         journey.head_changed = journey.rules_changed = False
         return journey
 
-    def take_changed(self, key: str) -> Iterator[Changed]:
+    def take_changed(self, key: str) -> list[Changed]:
         """The rows to write since the last call."""
+        rows: list[Changed] = []
         for ref in sorted(self._changed):
             seen = self.seen.get(ref)
-            yield Changed(key, SEEN + ref, pack(seen) if seen is not None else None)
+            rows.append(Changed(key, SEEN + ref, pack(seen) if seen is not None else None))
         self._changed.clear()
-        empty = self.is_empty
-        self.head.since = self.join.since
         if self.head_changed:
-            yield Changed(key, HEAD, None if empty else pack(self.head))
+            self.head.since = self.join.since
+            rows.append(Changed(key, HEAD, None if self.is_empty else pack(self.head)))
         if self.rules_changed:
-            yield Changed(key, RULES, None if empty else pack(self.rules), self.due)
+            rows.append(Changed(key, RULES, None if self.is_empty else pack(self.rules), self.due))
         self.head_changed = self.rules_changed = False
+        return rows
 
     # -- inside --------------------------------------------------------------
-
-    def _nodes_of(self, tab: str, ref: Ref) -> list[int]:
-        """The nodes at which a record stands."""
-        members = self.join.members
-        nodes = [node for node in self.tree.of_tab.get(tab, ()) if ref in members[node]]
-        return [0, *nodes] if ref in members[0] else nodes
 
     def _rebuild(self) -> None:
         self.open_keys = {key for key, want in self.head.want.items() if not want.done}

@@ -272,17 +272,17 @@ class Runner:
                 await asyncio.wait_for(self._news.wait(), self._patience(host))
 
     def _is_due(self, host: PartitionHost) -> bool:
-        due = host.next_due
-        return due is not None and due <= self._owner.clock()
+        left = host.wait(self._owner.clock())
+        return left is not None and left <= 0
 
     def _patience(self, host: PartitionHost) -> float | None:
         """How long to wait for news, in seconds."""
         if self._paused:
             return None
-        if self._merge.count:
+        if self._merge.count or host.is_clocked:
             return WAIT_STEP
-        due = host.next_due
-        return None if due is None else max(0.001, (due - self._owner.clock()) / SECOND)
+        left = host.wait(self._owner.clock())
+        return None if left is None else max(0.001, left / SECOND)
 
     def _is_ready(self, host: PartitionHost) -> bool:
         """Whether to take what waits: no topic of which nothing is here is behind, or it was waited for long enough."""

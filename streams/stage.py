@@ -43,7 +43,7 @@ class Source(msgspec.Struct, frozen=True):
 NO_SOURCE = Source()
 
 
-class Changed(NamedTuple):
+class Changed(msgspec.Struct, frozen=True):
     """One state row to write; no content deletes it. ``due`` is when the key next needs a Tick."""
 
     key: str
@@ -62,10 +62,11 @@ class Place(NamedTuple):
 
 
 class Stage(Protocol):
-    """One stage of one partition. A stranger's stage has the same three members (docs/extending.md).
+    """One stage of one partition. A stranger's stage has the same members (docs/extending.md).
 
     ``step`` folds one message in and returns what it says to others. ``changed`` yields the rows to write since it was
-    last asked. ``reads`` names the topics, a final ``*`` standing for any rest.
+    last asked. ``reads`` names the topics, a final ``*`` standing for any rest. A stranger's stage may also have
+    ``writes``, its topics that are not of the flow, and ``restore``, which gets the rows by key as they were committed.
     """
 
     name: ClassVar[str]

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from streams.stage import Changed
 
 FORMAT = "1"
@@ -38,7 +40,10 @@ class Origin(NamedTuple):
     number: int = 0
 
 
-class NewEntry(NamedTuple):
+NO_ORIGIN = Origin()
+
+
+class NewEntry(msgspec.Struct, frozen=True):
     """A message to append."""
 
     topic: str
@@ -46,10 +51,10 @@ class NewEntry(NamedTuple):
     at: int
     value: bytes
     partition: int = 0
-    origin: Origin = Origin()
+    origin: Origin = NO_ORIGIN
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True):
     """A message of the log."""
 
     seq: int
@@ -58,7 +63,7 @@ class Entry(NamedTuple):
     key: str
     at: int
     value: bytes
-    origin: Origin
+    origin: Origin = NO_ORIGIN
 
 
 class Stored(NamedTuple):
@@ -131,14 +136,17 @@ class Store:
         )
 
     def flow(self, after: int, limit: int) -> list[Entry]:
-        """The next inputs of the fused flow, in the one order of the log: change events, and what journeys read."""
+        """The next inputs of the fused flow, in the one order of the log: change events, and what journeys read.
+
+        They have no origin: nothing comes into the fused flow from another partition.
+        """
         rows = self._db.execute(
-            "SELECT seq, topic, partition, key, at, value, upstream, up_offset, up_index FROM log"
+            "SELECT seq, topic, partition, key, at, value FROM log"
             " WHERE seq > ? AND (topic = 'journeys' OR topic >= 'changes.' AND topic < 'changes/')"
             " ORDER BY seq LIMIT ?",
             (after, limit),
         )
-        return [_entry(row) for row in rows]
+        return [Entry(*row) for row in rows]
 
     def read(self, topic: str, after: int = 0, limit: int = -1, *, partition: int | None = None) -> list[Entry]:
         """Messages of one topic in order, of all partitions or one."""
@@ -190,11 +198,11 @@ class Store:
         """
         kept: list[tuple[str, int, str, str, bytes, int | None]] = []
         gone: list[tuple[str, int, str, str]] = []
-        for stage, (key, part, content, due) in changed:
-            if content is None:
-                gone.append((stage, partition, key, part))
+        for stage, row in changed:
+            if row.content is None:
+                gone.append((stage, partition, row.key, row.part))
             else:
-                kept.append((stage, partition, key, part, content, due))
+                kept.append((stage, partition, row.key, row.part, row.content, row.due))
         self._db.executemany("DELETE FROM state WHERE stage = ? AND partition = ? AND key = ? AND part = ?", gone)
         self._db.executemany(
             "INSERT INTO state VALUES (?,?,?,?,?,?)"

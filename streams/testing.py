@@ -3,24 +3,23 @@
 It is a product: ``renkei test`` runs the stories of workflow files with it, and so can packages that extend Renkei.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from rules.book import Book
 from rules.durations import Duration
 from rules.rounds import Limits
-from schemas import topics
 from schemas.commands import Applied, Command, Outcome, Rejected
 from schemas.decisions import Decision
 from schemas.events import Chain, ChangeEvent, Operation
 from schemas.messages import OutcomeOf, Resume, Signal
 from schemas.values import Image, Ref, Value, id_of, parse_instant, ref, tab_of
-from streams import wire
 from streams.embedded import Embedded
 from streams.hostile import Hostile, Torment
 from streams.store import Store
 
-RuntimeName = Literal["embedded", "hostile"]
+CHANNELS = {"email": "mail", "webhook": "webhook"}
+"""The connections of messages in tests."""
 START = parse_instant("2026-01-05T09:00:00Z")  # a Monday
 
 
@@ -48,6 +47,32 @@ class Runtime(Protocol):
         """When the next timer is due."""
         ...
 
+    def commands(self) -> list[Command]:
+        """All commands so far, each once."""
+        ...
+
+    def decisions(self) -> list[Decision]:
+        """All decisions so far, each once."""
+        ...
+
+    def parked(self) -> Sequence[str]:
+        """Why messages were set aside."""
+        ...
+
+    def states(self, stage: str) -> Iterator[tuple[str, Any]]:
+        """All keys of a stage with their states."""
+        ...
+
+
+def embedded(book: Book, store: Store | None = None, limits: Limits | None = None) -> Embedded:
+    """The embedded runtime, in memory where no store is given."""
+    return Embedded(store or Store(":memory:"), book, limits=limits, channels=CHANNELS)
+
+
+def hostile(book: Book, torment: Torment | None = None, limits: Limits | None = None) -> Hostile:
+    """The runtime that is made to fail."""
+    return Hostile(book, torment or Torment(), limits=limits, channels=CHANNELS)
+
 
 class Driver:
     """Records are created, edited and deleted by name; commands come out and, unless told otherwise, are applied.
@@ -58,21 +83,14 @@ class Driver:
     def __init__(
         self,
         book: Book,
+        runtime: Runtime | None = None,
         *,
-        runtime: RuntimeName = "embedded",
-        torment: Torment | None = None,
-        limits: Limits | None = None,
         loaded: bool = True,
         applies: bool = True,
-        store: Store | None = None,
     ) -> None:
+        """Without a runtime, the embedded one in memory."""
         self.book, self.now, self.applies = book, START, applies
-        channels = {"email": "mail", "webhook": "webhook"}
-        self.runtime: Embedded | Hostile = (
-            Embedded(store or Store(":memory:"), book, limits=limits, channels=channels)
-            if runtime == "embedded"
-            else Hostile(book, torment or Torment(), limits=limits, channels=channels)
-        )
+        self.runtime: Runtime = runtime or embedded(book)
         self.records: dict[Ref, Image] = {}
         self._position = 0
         self._answered: set[str] = set()
@@ -157,19 +175,11 @@ class Driver:
 
     def commands(self) -> list[Command]:
         """All commands so far, each once."""
-        if isinstance(self.runtime, Hostile):
-            return self.runtime.commands()
-        store = self.runtime.store
-        entries = [entry for topic in store.topics("commands.") for entry in store.read(topic)]
-        return [wire.read_entry(entry) for entry in sorted(entries, key=lambda entry: entry.seq)]
+        return self.runtime.commands()
 
     def decisions(self, kind: str | None = None) -> list[Decision]:
         """All decisions so far, or those of a kind."""
-        if isinstance(self.runtime, Hostile):
-            decisions = self.runtime.decisions()
-        else:
-            decisions = [wire.read_entry(entry) for entry in self.runtime.store.read(topics.DECISIONS)]
-        return [one for one in decisions if kind is None or one.kind == kind]
+        return [one for one in self.runtime.decisions() if kind is None or one.kind == kind]
 
     def fires(self, rule: str | None = None) -> list[Decision]:
         """What fired, or what a rule fired."""

@@ -1,6 +1,6 @@
 """What is hosted on a broker: the workspaces with their workflows, over how many partitions, in which form."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, Protocol
@@ -62,6 +62,8 @@ class Workspace:
     channels: Mapping[str, str] = field(default_factory=dict)
     more_stages: Sequence[Callable[[], Stage]] = ()
     history: bool = False
+    clock: Callable[[], int] | None = None
+    """Another time than the program's own (milliseconds), for practice and tests."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,17 @@ class Topology:
         hosts = {
             "records": changes, "relations": [topics.RELATIONS], "journeys": [topics.OUTCOMES, topics.JOURNEYS],
         }  # fmt: skip
-        written = [*changes, topics.RELATIONS, topics.JOURNEYS, topics.DECISIONS, *self._commands()]
-        for stage in self._extra():
+        extra = self._extra()
+        written = [*changes, topics.RELATIONS, topics.JOURNEYS, topics.DECISIONS, *self._commands(), *own_topics(extra)]
+        for stage in extra:
             hosts[stage.name] = [name for name in written if any(fnmatchcase(name, one) for one in stage.reads)]
         return hosts
+
+    def written(self) -> frozenset[str]:
+        """The topics that there are for outputs beside those of commands; a broker may have no others."""
+        read = {topic for names in self.hosts().values() for topic in names}
+        inner = {topics.RELATIONS, topics.JOURNEYS, topics.DECISIONS}
+        return frozenset(read | inner | set(own_topics(self._extra())))
 
     def _extra(self) -> list[Stage]:
         return [make() for one in self.workspaces.values() for make in one.more_stages]
@@ -99,3 +108,8 @@ class Topology:
     def _commands(self) -> list[str]:
         connections = {name for one in self.workspaces.values() for name in one.connections}
         return sorted(topics.commands(name) for name in connections)
+
+
+def own_topics(stages: Iterable[Stage]) -> list[str]:
+    """The topics of their own that strangers' stages name in ``writes``."""
+    return sorted({topic for stage in stages for topic in getattr(stage, "writes", ())})

@@ -9,10 +9,9 @@ from schemas.decisions import Decision
 from schemas.events import ChangeEvent
 from schemas.messages import StageMessage
 from streams.stage import Output
-from streams.store import Entry, NewEntry, Origin
+from streams.store import NO_ORIGIN, Entry, NewEntry, Origin
 
 _INNER = frozenset({topics.RELATIONS, topics.JOURNEYS})
-NO_ORIGIN = Origin()
 MARKER = ""
 """The key of messages for a whole partition: markers, walks and ticks."""
 

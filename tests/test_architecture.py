@@ -22,6 +22,7 @@ MAY_IMPORT = {
 
 ONLY_IN = {
     "faust": {"streams/faust_runtime.py"},
+    "aiokafka": {"streams/by_number.py", "streams/faust_runtime.py", "streams/partition_log.py"},
     "kafka": {"connectors/kafka_io.py", "connectors/kafka_reading.py"},
     "requests": {"connectors/transport.py", "connectors/auth.py"},
 }  # fmt: skip

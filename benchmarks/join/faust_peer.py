@@ -72,7 +72,7 @@ output = app.topic(f"{_topics}.joined", key_type=str, value_type=Joined)
 
 accounts = app.Table("accounts", key_type=str, value_type=Account)
 deals = app.Table("deals", key_type=str, value_type=Deal)
-deals_of = app.Table("deals_of", key_type=str, value_type=list, default=list)
+deals_of = app.Table("deals_of", key_type=str, default=list)
 
 
 @app.agent(changed_deals)
@@ -104,7 +104,8 @@ async def send(deal: Deal, account: Account, was: bool) -> None:
     if fits(deal, account):
         await output.send(key=deal.id, value=Joined(deal=deal, account=account))
     elif was:
-        await output.send(key=deal.id, value=None)
+        # The JSON codec writes None as the word null, which is no tombstone.
+        await output.send(key=deal.id, value=None, value_serializer="raw")
 
 
 def fits(deal: Deal, account: Account) -> bool:

@@ -25,7 +25,6 @@ class Peer:
     updates: int = 200_000
     each_change: bool = True
     """Whether it must send a row for each change, and may not leave out those that are soon replaced."""
-    target: str = "stated"
 
 
 def _cache_folder() -> Path:
@@ -62,7 +61,7 @@ def _streams() -> str:
 
 
 def _faust() -> list[str]:
-    words = ["-m", "benchmarks.join.faust_peer", "--loop", "uvloop", "worker", "--loglevel", "warning"]
+    words = ["-m", "benchmarks.join.faust_peer", "--loop", "uvloop", "worker", "--loglevel", "error", "--without-web"]
     return [str(_environment("faust.lock")), *words]
 
 
@@ -87,3 +86,6 @@ PEERS: dict[str, Peer] = {
     "kafka_streams_at_least_once": Peer(_kafka_streams(_AT_LEAST_ONCE, _UNCACHED, _OPTIMIZED), each_change=False),
     "kafka_streams_caching": Peer(_kafka_streams(_EXACTLY_ONCE, _OPTIMIZED), each_change=False),
 }
+
+DEFAULT = ("faust", "quix", "kafka_streams", "kafka_streams_caching")
+"""Those that run when none is named; ``ours`` joins them when it is there."""

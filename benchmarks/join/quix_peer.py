@@ -50,7 +50,7 @@ def on_change(row: Row, state: State) -> list[Row]:
     return list(on_deal(row, state) if "Account" in row else on_account(row, state))
 
 
-class Outgoing(JSONSerializer):
+class Outgoing(JSONSerializer):  # type: ignore[misc] # not installed where types are checked
     """The row as JSON, or a tombstone; the key beside it is not written."""
 
     def __call__(self, value: Row, ctx: SerializationContext) -> Any:
@@ -66,8 +66,9 @@ def main() -> None:
         consumer_group=f"{topics}.quix",
         state_dir=settings["JOIN_STATE"],
         auto_offset_reset="earliest",
-        processing_guarantee=settings.get("JOIN_GUARANTEE", "exactly-once"),  # type: ignore[arg-type]
+        processing_guarantee=settings.get("JOIN_GUARANTEE", "exactly-once"),
         commit_interval=float(settings.get("JOIN_COMMIT", "1")),
+        consumer_poll_timeout=float(settings.get("JOIN_POLL", "0.1")),
         loglevel="WARNING",
     )
     accounts = app.dataframe(app.topic(f"{topics}.accounts", key_deserializer="str"))

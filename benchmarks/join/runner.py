@@ -24,7 +24,7 @@ _TOLERANCE = 0.05
 """Deals and accounts are two topics, so their order, and with it the number of rows, is not quite given."""
 
 
-class PeerFailed(Exception):
+class PeerError(Exception):
     """A peer ended, hung, or put out something wrong."""
 
 
@@ -49,7 +49,7 @@ class Measured:
 
 
 def run(bootstrap: str, prefix: str, peer: Peer, moves: float = 0.0) -> Measured:
-    """One run of a peer on fresh topics of this prefix. Raises PeerFailed."""
+    """One run of a peer on fresh topics of this prefix. Raises PeerError."""
     return asyncio.run(_Run(bootstrap, prefix, peer, moves).measured())
 
 
@@ -90,10 +90,12 @@ class _Run:
         """The view must be right; the number of rows too, when each change counts."""
         wrong, rows = differences(self._join.view, output.view()), measured.rows + late
         say(f"  {rows} rows, {late} of them after the last mark; each change on its own gives {self._emitted}")
-        if rows > self._emitted * (1 + _TOLERANCE) or (self._peer.each_change and rows < self._emitted * (1 - _TOLERANCE)):
+        if rows > self._emitted * (1 + _TOLERANCE) or (
+            self._peer.each_change and rows < self._emitted * (1 - _TOLERANCE)
+        ):
             wrong.append(f"{rows} rows instead of about {self._emitted}")
         if wrong:
-            raise PeerFailed("; ".join(wrong))
+            raise PeerError("; ".join(wrong))
 
 
 @contextmanager
@@ -147,9 +149,9 @@ async def _until_done(output: Output, number: int, child: "subprocess.Popen[byte
     while not output.done(number):
         await output.read()
         if child.poll() is not None:
-            raise PeerFailed(f"it ended with code {child.returncode} in slice {number}")
+            raise PeerError(f"it ended with code {child.returncode} in slice {number}")
         if time.monotonic() > limit:
-            raise PeerFailed(f"it did not finish slice {number} in {SLICE_SECONDS} s")
+            raise PeerError(f"it did not finish slice {number} in {SLICE_SECONDS} s")
 
 
 async def _quiet(output: Output) -> int:

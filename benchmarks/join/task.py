@@ -17,7 +17,7 @@ DEALS_AT_FIRST, ACCOUNTS_AT_FIRST = 10_000, 1_000
 OF_ACCOUNTS = 0.01
 """Of the updates, those that change an account."""
 
-_STAGES = ("Qualification", "Needs Analysis", "Proposal", "Negotiation", "Closed Lost", "Closed Won", "Closed Won")
+_STAGES = ("Qualification", "Proposal", "Negotiation", "Closed Lost", "Closed Won", "Closed Won")
 _REGIONS = ("EMEA", "APAC", "AMER")
 _TYPES = ("Customer", "Customer", "Prospect", "Partner")
 _OWNERS = ("Anna Schmidt", "王小明", "佐藤花子", "Priya Sharma", "Luis Álvarez", "Mary O'Neill")
@@ -106,10 +106,11 @@ class World:
     def _account(self, number: int) -> Row:
         choose = self._random.choice
         return {
-            "id": f"zoho:accounts/{4_000_000 + number}", "Name": f"Account {number} 株式会社", "Region": choose(_REGIONS),
-            "Type": choose(_TYPES), "Rating": choose("ABCD"), "Industry": "Manufacturing", "Country": "JP",
-            "Employees": self._random.randrange(1, 50_000), "Owner": choose(_OWNERS),
-            "Website": f"https://account-{number}.example.com", "Modified_Time": self._clock,
+            "id": f"zoho:accounts/{4_000_000 + number}", "Name": f"Account {number} 株式会社",
+            "Region": choose(_REGIONS), "Type": choose(_TYPES), "Rating": choose("ABCD"),
+            "Industry": "Manufacturing", "Country": "JP", "Employees": self._random.randrange(1, 50_000),
+            "Owner": choose(_OWNERS), "Website": f"https://account-{number}.example.com",
+            "Modified_Time": self._clock,
         }  # fmt: skip
 
     def _deal(self, number: int) -> Row:

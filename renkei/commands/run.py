@@ -1,6 +1,7 @@
 """``renkei run``: watch, decide and act, until stopped."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -8,12 +9,17 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from renkei.commands.connectors import begun
+from renkei.contracts import Contracts
 from renkei.folder import Folder
 from renkei.history import HistoryPart
+from renkei.kafka_parts import capture_parts, connector_parts
+from renkei.observing import observed
 from renkei.options import FolderArgument, JsonOption, StateOption, command_of, opened_folder, say_json, told
 from renkei.parts import CapturePart, FlowPart, Part, WorkerPart
 from renkei.runner import settle, wall_clock
 from renkei.serving import serve
+from renkei.streaming import registry_of
 from renkei.wiring import asked_of, discover, locked, parts
 from rules.book import Book
 from schemas.topics import PARKED
@@ -24,10 +30,16 @@ def run(
     once: Annotated[bool, typer.Option("--once", help="Run to rest, then end.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Use the metadata that was learned before.")] = False,
     state: StateOption = None,
+    broker: Annotated[
+        str, typer.Option("--broker", metavar="ADDRESS", help="kafka://host:port: the same on Kafka, in one process.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Run a project on this machine: watch its connections, decide, and act."""
     with told(as_json):
+        if broker:
+            run_on_kafka(folder, broker, offline, state)
+            return
         project = opened_folder(folder, state)
         if not offline:
             asked = asked_of(project, project.compile().book)
@@ -40,6 +52,23 @@ def run(
                 _tell(counts, folder, as_json)
             else:
                 _run_on(project, edition.book, file)
+
+
+def run_on_kafka(path: Path, broker: str, offline: bool, state: Path | None) -> None:
+    """Capture, streams and connectors of a project in one process, until stopped."""
+    from renkei.streams_part import StreamsPart  # noqa: PLC0415 - the broker's libraries, for those who have a broker
+
+    project, book, address = begun(path, broker, offline, state)
+    contracts = Contracts(registry_of(project))
+    with observed("127.0.0.1", 0) as seen:
+        opening: dict[str, Callable[[], Part]] = {
+            "streams": lambda: StreamsPart(project, book, broker, seen.meter, seen.health),
+            **capture_parts(project, book, address, contracts, wall_clock),
+            **connector_parts(project, address, contracts, wall_clock),
+        }
+        name = project.settings.project
+        serve(opening, f"{name}: live on {address}; see {seen.address}/readyz. Stop with Ctrl-C.",
+              f"{name}: all parts ready.", seen)  # fmt: skip
 
 
 def run_to_rest(folder: Folder, book: Book, file: Path, *, quiet: bool = False) -> dict[str, int]:

@@ -12,20 +12,16 @@ from renkei.folder import Folder
 from renkei.killing import killing
 from renkei.lag.opening import measuring
 from renkei.metrics import Meter
+from renkei.observing import MetricsHost, MetricsPort, observed
 from renkei.options import BrokerOption, ProjectOption, StateOption, broker_of, opened_folder, told
 from renkei.runner import wall_clock
 from renkei.streaming import Measured, cluster_of, topology_of
 from renkei.topology import require, topics_of
-from renkei.web import Health, WebServer
+from renkei.web import Health
 from rules.book import Book
 
 if TYPE_CHECKING:
     from streams.faust_runtime import Streams
-
-MetricsPort = Annotated[
-    int, typer.Option("--metrics-port", min=0, max=65535, metavar="PORT", help="For /livez, /readyz and /metrics.")
-]
-MetricsHost = Annotated[str, typer.Option("--metrics-host", metavar="HOST", help="Where these listen.")]
 
 
 def streams(
@@ -42,11 +38,9 @@ def streams(
         edition = project.compile()
         edition.problems.refuse()
         _require_topics(project, edition.book, broker)
-        meter, health = Meter(), Health()
-        meter.itself()
-        with WebServer(health, meter.registry, metrics_host, metrics_port) as web:
-            typer.echo(f"{project.settings.project}: streams; see {web.address}/readyz. Stop with Ctrl-C")
-            asyncio.run(serve(project, edition.book, broker, meter, health, lag=lag))
+        with observed(metrics_host, metrics_port) as seen:
+            typer.echo(f"{project.settings.project}: streams; see {seen.address}/readyz. Stop with Ctrl-C.")
+            asyncio.run(serve(project, edition.book, broker, seen.meter, seen.health, lag=lag))
 
 
 async def serve(folder: Folder, book: Book, broker: str, meter: Meter, health: Health, *, lag: bool = False) -> None:

@@ -119,10 +119,13 @@ class StepContext(Protocol):
 
     now: int
     anchor: Ref
-    command_id: str
-    """The id that the step's first command will have."""
     fallback: bool
     """Whether the owner was refused, so that the step's ``fallback`` is meant (D-48)."""
+
+    @property
+    def command_id(self) -> str:
+        """The id that the step's first command will have."""
+        ...
 
     def text(self, source: str) -> Value | Unknown:
         """The value of one of the action's texts, merge fields filled in."""
@@ -304,7 +307,7 @@ def filled(step: StepContext, value: Any) -> Any:
     """A marked value with every text in it filled in; UNKNOWN if any part is unknown."""
     if isinstance(value, str):
         return step.text(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return _all_known({key: filled(step, inner) for key, inner in value.items()})
     if isinstance(value, list):
         filled_items = [filled(step, inner) for inner in value]

@@ -40,6 +40,18 @@ def fast_choice(node: t.OneOf, context: Context) -> Test | None:
     return _choice_test(node.left, words, context) if len(words) == len(texts) else None
 
 
+def looks_only_at(node: t.Node, alias: str, context: Context) -> bool:
+    """Whether a condition is made of these closures alone, over fields of one alias: it needs its record, no more."""
+    match node:
+        case t.And(parts=parts) | t.Or(parts=parts):
+            return all(looks_only_at(part, alias, context) for part in parts)
+        case t.Compare(left=t.Field(alias=own), negated=False):
+            return own == alias and fast_comparison(node, context) is not None
+        case t.OneOf(left=t.Field(alias=own), negated=False):
+            return own == alias and fast_choice(node, context) is not None
+    return False
+
+
 def _missing(scope: Scope, alias: str) -> Verdict:
     """The verdict where a record has no such field, or is not there: false, or unknown."""
     try:

@@ -2,15 +2,34 @@
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from rules.criteria import tree as t
 from rules.criteria.closures import Read, Seen, Test, value_of, verdict_of
 from rules.criteria.comparing import EXACT, Number, finite, sort_key
+from rules.criteria.fast import looks_only_at
 from rules.criteria.functions import extreme
 from rules.criteria.names import Context
 from rules.criteria.scope import UNKNOWN, RelatedRow, Scope, Verdict
-from schemas.values import Value, is_empty, to_number
+from schemas.values import Image, Value, is_empty, to_number
+
+RowTest: TypeAlias = Callable[[Scope, RelatedRow], Verdict]
+"""The verdict of a condition on one related record, and the scope in which it is one."""
+
+
+class _OneRecord(msgspec.Struct):
+    """All that a condition can see which looks at the fields of one record only."""
+
+    records: dict[str, Image]
+
+
+def _row_test(alias: str, where: t.Node, context: Context) -> RowTest:
+    test: Callable[[Any], Verdict] = verdict_of(where, context)
+    if looks_only_at(where, alias, context):
+        return lambda scope, row: test(_OneRecord({alias: row.image}))
+    return lambda scope, row: test(scope.at(alias, row))
 
 
 @verdict_of.register(t.Quantified)
@@ -18,7 +37,7 @@ def _(node: t.Quantified, context: Context) -> Test:
     if node.where is None:
         found = _any_at_all(node.alias)
     else:
-        where = verdict_of(node.where, context)
+        where = _row_test(node.alias, node.where, context)
         if node.kind in ("all", "all_or_no"):
             return _every(node.alias, where, vacuous=node.kind == "all_or_no")
         found = _any(node.alias, where)
@@ -41,14 +60,14 @@ def _any_at_all(alias: str) -> Test:
     return test
 
 
-def _any(alias: str, where: Test) -> Test:
+def _any(alias: str, where: RowTest) -> Test:
     """True with a witness; false only when all rows are known to be none."""
 
     def test(scope: Scope) -> Verdict:
         rows, complete = scope.rows(alias)
         verdict: Verdict = False if complete else None
         for row in rows:
-            one = where(scope.at(alias, row))
+            one = where(scope, row)
             if one is True:
                 return True
             if one is None:
@@ -58,14 +77,14 @@ def _any(alias: str, where: Test) -> Test:
     return test
 
 
-def _every(alias: str, where: Test, vacuous: bool) -> Test:
+def _every(alias: str, where: RowTest, vacuous: bool) -> Test:
     """False with a counter-example; true only when all rows hold. Over no rows: ``vacuous`` (D-32)."""
 
     def test(scope: Scope) -> Verdict:
         rows, complete = scope.rows(alias)
         verdict: Verdict = (bool(rows) or vacuous) if complete else None
         for row in rows:
-            one = where(scope.at(alias, row))
+            one = where(scope, row)
             if one is False:
                 return False
             if one is None:
@@ -95,7 +114,7 @@ def _is_there(alias: str) -> Test:
 # --- aggregates
 
 
-def _chosen(alias: str, where: Test | None) -> Callable[[Scope], list[RelatedRow] | None]:
+def _chosen(alias: str, where: RowTest | None) -> Callable[[Scope], list[RelatedRow] | None]:
     """The rows that a condition holds for; none where that is not known of all."""
 
     def choose(scope: Scope) -> list[RelatedRow] | None:
@@ -104,7 +123,7 @@ def _chosen(alias: str, where: Test | None) -> Callable[[Scope], list[RelatedRow
             return None
         if where is None:
             return list(rows)
-        verdicts = [where(scope.at(alias, row)) for row in rows]
+        verdicts = [where(scope, row) for row in rows]
         if None in verdicts:
             return None
         return [row for row, verdict in zip(rows, verdicts, strict=True) if verdict]
@@ -112,8 +131,8 @@ def _chosen(alias: str, where: Test | None) -> Callable[[Scope], list[RelatedRow
     return choose
 
 
-def _where(node: t.Count | t.Aggregate | t.Pick, context: Context) -> Test | None:
-    return None if node.where is None else verdict_of(node.where, context)
+def _where(node: t.Count | t.Aggregate | t.Pick, context: Context) -> RowTest | None:
+    return None if node.where is None else _row_test(node.alias, node.where, context)
 
 
 @value_of.register(t.Count)
@@ -220,7 +239,7 @@ def _at_least(count: t.Count, enough: int, verdict: bool, context: Context) -> T
 
     def test(scope: Scope) -> Verdict:
         rows, complete = scope.rows(alias)
-        verdicts: list[Verdict] = [True if where is None else where(scope.at(alias, row)) for row in rows]
+        verdicts: list[Verdict] = [True if where is None else where(scope, row) for row in rows]
         if verdicts.count(True) >= enough:
             return verdict
         if not complete or verdicts.count(True) + verdicts.count(None) >= enough:

@@ -28,8 +28,7 @@ def status(folder: Path) -> int:
     """Print what runs in a folder; 0 when all of it answers, else 1."""
     cluster = Cluster.of(folder)
     for node in cluster.nodes:
-        state = "answers" if node.known else "does not run" if node.pid is None else "runs, does not answer"
-        print(f"node {node.number}: {state}, pid {node.pid or '-'}, 127.0.0.1:{node.port}, log {node.log}")
+        print(f"node {node.number}: {node.state}, pid {node.pid or '-'}, 127.0.0.1:{node.port}, log {node.log}")
     answers = all(node.known for node in cluster.nodes)
     if answers:
         _tell(cluster)
@@ -37,7 +36,7 @@ def status(folder: Path) -> int:
 
 
 def _tell(cluster: Cluster) -> None:
-    print(f"kafka://{cluster.bootstrap.replace(',', ';kafka://')}")
+    print(cluster.url)
     print(cluster.bootstrap)
 
 

@@ -64,7 +64,7 @@ class Cluster:
         """The cluster that was started in a folder, running or not. Raises BrokerError when there is none."""
         held = _read(folder.absolute())
         if held is None:
-            raise BrokerError(f"there is no cluster in {folder}. Start one: make kafka")
+            raise BrokerError(f"there is no cluster in {folder}. Start one: renkei broker start --folder {folder}")
         kept = {int(number): one for number, one in held["advertised"].items()}
         return cls(folder, len(held["ports"]), advertised=kept, settings=held["settings"], watched=0)
 
@@ -72,6 +72,11 @@ class Cluster:
     def bootstrap(self) -> str:
         """What clients are given: host:port of each node, with commas; the advertised ones."""
         return ",".join(self.address(node.number) for node in self.nodes)
+
+    @property
+    def url(self) -> str:
+        """The same as Faust writes it: ``kafka://host:port;kafka://host:port``."""
+        return ";".join(f"kafka://{self.address(node.number)}" for node in self.nodes)
 
     @property
     def is_running(self) -> bool:
@@ -139,8 +144,8 @@ class Cluster:
         running = next((node for node in self.nodes if node.pid is not None), None)
         if running is not None:
             raise AlreadyRunningError(
-                f"a broker runs in {self.folder} already: kafka://{self.bootstrap} (pid {running.pid}). "
-                "Use it, or stop it: make kafka-stop"
+                f"a broker runs in {self.folder} already: {self.url} (pid {running.pid}). "
+                f"Use it, or stop it: renkei broker stop --folder {self.folder}"
             )
 
     def _prepare(self) -> None:

@@ -74,6 +74,11 @@ class Node:
         """The nodes that it knows to be up; none while it does not answer."""
         return members(self.port)
 
+    @property
+    def state(self) -> str:
+        """How it is, in words: ``answers``, ``does not answer``, ``does not run``."""
+        return "answers" if self.known else "does not run" if self.pid is None else "does not answer"
+
     def start(self) -> None:
         """Start it at its old address and wait until it takes part. Raises BrokerError with what its log says."""
         self.launch()

@@ -13,7 +13,7 @@ from renkei.wiring import FILE
 from schemas.metadata import ConnectionMetadata, Field, FieldType, Tab, Team, User
 from streams.embedded import Embedded
 from streams.store import Store
-from streams.testing import Driver
+from streams.testing import Driver, embedded
 
 CRM = "project: shop\nconnections:\n  zoho: {kind: zoho, url: 'https://crm.example.com', key_field: Renkei_Key}\n"
 TABS = """
@@ -78,7 +78,8 @@ def crm_of(path: Path, *, loaded: bool = True) -> Driver:
     folder.state.mkdir(exist_ok=True)
     edition = folder.compile()
     edition.problems.refuse()
-    return Driver(edition.book, store=Store(folder.state / FILE), limits=folder.settings.limits.limits(), loaded=loaded)
+    runtime = embedded(edition.book, Store(folder.state / FILE), folder.settings.limits.limits())
+    return Driver(edition.book, runtime, loaded=loaded)
 
 
 def store_of(crm: Driver) -> Store:

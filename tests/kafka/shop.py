@@ -8,7 +8,7 @@ from typing import Any
 from connectors.base import Connector, Limits, Request, Response, Send
 from connectors.framing import Packed
 from connectors.kafka_desk import KafkaDesk, Office
-from connectors.kafka_io import Admin, Delivered, KafkaTrouble, Outgoing, Partition, Producer, TopicSpec
+from connectors.kafka_io import Admin, Delivered, KafkaTrouble, Outgoing, Partition, Producer, Refused, TopicSpec
 from connectors.kafka_ledger import LedgerTail
 from connectors.kafka_reading import Consumer
 from connectors.lease import Lease
@@ -36,6 +36,15 @@ def until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
+class Moved:
+    """A clock that can be put ahead."""
+
+    ahead = 0
+
+    def __call__(self) -> int:
+        return now() + self.ahead
+
+
 class Hand:
     """One worker process, as far as Kafka can tell, turned by hand."""
 
@@ -51,17 +60,23 @@ class Hand:
     ) -> None:
         self.limiter = Limiter(limits or Limits())
         kind, self.lease = connector or toy(), Lease(office.lease)
-        self.desk = KafkaDesk(office, FRAMING, kind, now, self.lease, self.limiter.spare)
+        self.clock = Moved()
+        self.desk = KafkaDesk(office, FRAMING, kind, self.clock, self.lease, self.limiter.spare)
         self.worker = Worker(
             kind, self._send(crm), self.desk, self.desk, self.limiter, policy=policy, chance=Random(7), at=at,
             may_go_on=self.desk.may_go_on,
         )  # fmt: skip
         self.troubles: list[KafkaTrouble] = []
+        self.problems: list[str] = []
 
     def turn(self) -> Turn | None:
         """One round; none where something had to be forgotten and read anew."""
         try:
-            return self.worker.turn(now())
+            turn = self.worker.turn(self.clock())
+            self.problems += [turn.problem] if turn.problem else []
+            return turn
+        except Refused:
+            raise
         except KafkaTrouble as error:
             self.troubles.append(error)
             self.desk.start_over(error)

@@ -11,6 +11,7 @@ from sandbox.broker.cluster import Cluster
 from sandbox.broker.errors import AlreadyRunningError, BrokerError
 from sandbox.network import Line, Network
 from sandbox.ports import free_ports
+from tests.cli.door import renkei
 from tests.kafka.clients import create, producer, read, send
 
 
@@ -70,6 +71,7 @@ def test_it_ends_with_the_program_that_started_it(kafka_here: None, tmp_path: Pa
     assert node.ends_within(20)
 
 
+@pytest.mark.nightly
 def test_a_cluster_of_three_outlives_any_one(kafka_here: None, tmp_path: Path) -> None:
     with Cluster(tmp_path / "kafka", brokers=3) as cluster:
         create(cluster.bootstrap, "deals", copies=3)
@@ -123,7 +125,7 @@ def test_a_person_starts_looks_and_stops(kafka_here: None, tmp_path: Path) -> No
         started = asked("start", *folder, "--port", str(port))
         assert started.stdout.split() == [f"kafka://127.0.0.1:{port}", f"127.0.0.1:{port}"]
         again = asked("start", *folder)
-        assert (again.returncode, "Use it, or stop it: make kafka-stop" in again.stderr) == (1, True)
+        assert (again.returncode, "Use it, or stop it: renkei broker stop" in again.stderr) == (1, True)
         wrong = asked("start", *folder, "--brokers", "3")
         assert (wrong.returncode, "holds a cluster of 1 broker" in wrong.stderr) == (1, True)
         status = asked("status", *folder)
@@ -133,6 +135,15 @@ def test_a_person_starts_looks_and_stops(kafka_here: None, tmp_path: Path) -> No
     assert stopped.stdout == "stopped\n"
     assert asked("stop", *folder).stdout == "it did not run\n"
     assert asked("status", *folder).returncode == 1
+
+
+def test_the_command_tells_how_a_broker_is(broker: Cluster, tmp_path: Path) -> None:
+    seen = renkei("broker", "status", "--folder", broker.folder, "--json").json
+    assert seen == {"broker": broker.url, "nodes": {"1": "answers"}}
+    assert f"Next: --broker {broker.url}" in renkei("broker", "status", "--folder", broker.folder).out
+    nowhere = renkei("broker", "stop", "--folder", tmp_path)
+    assert nowhere.code == 1
+    assert f"there is no cluster in {tmp_path}. Start one: renkei broker start --folder {tmp_path}" in nowhere.err
 
 
 def asked(*words: str) -> subprocess.CompletedProcess[str]:

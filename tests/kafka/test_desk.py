@@ -1,12 +1,16 @@
 """Stories of a worker on Kafka: rows, reports and offsets together; takeovers; lanes; what cannot be read."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from connectors.base import Limits, Response
+from connectors.kafka_io import Refused
 from sandbox.broker.cluster import Cluster
 from schemas import keys
 from schemas.commands import Applied, Command
+from schemas.values import DAY
 from tests.connectors.fakes import create, update
 from tests.kafka.shop import Counter, Hand
 
@@ -70,3 +74,155 @@ def test_a_worker_that_dies_anywhere_leaves_one_effect_and_one_report_each(count
 
 def second_is_at_rest(hand: Hand, counter: Counter) -> Callable[[], bool]:
     return lambda: hand.desk.is_ready and len(counter.outcomes()) == 4
+
+
+def at_rest(counter: Counter, count: int, *hands: Hand) -> Callable[[], bool]:
+    """Whether so many effects were made, and nothing waits in memory."""
+    return lambda: len(counter.crm.effects) >= count and not any(any(one.desk.waiting().values()) for one in hands)
+
+
+def test_what_cannot_be_read_is_parked_with_its_place_and_the_partition_goes_on(counter: Counter) -> None:
+    """Fault matrix row 23."""
+    counter.put(planned(1))
+    counter.put_raw(b"main\x1fA", b"\xff\x00 not a command")
+    counter.put_raw(b"no workspace", b"x")
+    counter.put_raw(b"main\x1fB", None)
+    counter.put(planned(3))
+    hand = counter.hand()
+    hand.until(at_rest(counter, 2, hand), "the good ones")
+    hand.until(lambda: len(counter.parked()) == 3, "the notes")
+    notes = counter.parked()
+    assert [note["topic"] for note in notes] == [f"{counter.prefix}commands.toy"] * 3
+    assert "does not begin with a workspace" in notes[1]["why"]
+    assert "empty" in notes[2]["why"]
+    assert [one.headers[0][1] for one in counter.read("parked")] == [b"\xff\x00 not a command", b"x", b""]
+    assert [key for key, _ in counter.crm.effects] == ["c1", "c3"]
+
+
+def test_commands_of_another_workspace_are_parked_and_not_applied(counter: Counter) -> None:
+    counter.put(planned(1), workspace="other")
+    counter.put(planned(2))
+    hand = counter.hand()
+    hand.until(at_rest(counter, 1, hand), "our own")
+    hand.until(lambda: len(counter.parked()) == 1, "the note")
+    assert "workspace 'other' is not served" in counter.parked()[0]["why"]
+    assert [key for key, _ in counter.crm.effects] == ["c2"]
+
+
+def test_poison_without_end_stops_the_worker_instead_of_emptying_the_partition(counter: Counter) -> None:
+    for _ in range(60):
+        counter.put_raw(b"main\x1fA", b"poison")
+    hand = counter.hand()
+    with pytest.raises(Refused, match="in a row cannot be read"):
+        hand.until(lambda: False, "it stops")
+
+
+def test_a_backlog_of_thousands_does_not_hold_the_live_lane_up(counter: Counter) -> None:
+    """Fault matrix row 43: the bulk lane has its turn only between two looks at the live lane."""
+    counter.put(*(update(number, f"B{number}") for number in range(3_000)), lane="commands.toy.bulk")
+    hand = counter.hand()
+    hand.until(lambda: len(counter.crm.effects) > 20, "bulk is at work")
+    before = len(counter.crm.effects)
+    counter.put(*(update(number, f"L{number}") for number in range(5_000, 5_005)))
+    hand.until(lambda: "L5004" in {record for _, record in counter.crm.effects}, "the live ones")
+    between = [record for _, record in counter.crm.effects[before:]]
+    live = [index for index, record in enumerate(between) if record.startswith("L")]
+    assert live[-1] - live[0] == 4, "nothing of the backlog comes between live commands that wait"
+    assert live[0] < 100, "and they did not wait for the backlog"
+    assert len(counter.crm.effects) < 1_000
+
+
+def test_the_bulk_lane_leaves_a_part_of_the_limit_to_the_live_one(counter: Counter) -> None:
+    counter.put(*(update(number, f"B{number}") for number in range(200)), lane="commands.toy.bulk")
+    hand = counter.hand(limits=Limits(per_minute=120))
+    hand.until(lambda: len(counter.crm.effects) >= 10, "bulk is at work")
+    deadline = time.monotonic() + 0.3
+    while time.monotonic() < deadline:
+        hand.turn()
+    counter.put(*(update(number, f"L{number}") for number in range(4)))
+    began = time.monotonic()
+    hand.until(lambda: sum(record.startswith("L") for _, record in counter.crm.effects) == 4, "the live ones")
+    assert time.monotonic() - began < 2.0, "without the part kept back, each would wait for half a second"
+
+
+def test_two_workers_share_the_partitions_and_hand_them_over(counter: Counter) -> None:
+    """Fault matrix row 13: what is in flight ends before a rebalance, and is not done again after it."""
+    counter.put(*(planned(number) for number in range(30)))
+    counter.put(*(planned(number) for number in range(30, 60)), number=1)
+    first = counter.hand()
+    first.until(lambda: len(counter.crm.effects) >= 6, "the first begins")
+    second = counter.hand()
+    first.until(lambda: first.desk.share == second.desk.share == 0.5, "each has its share", second)
+    counter.put(*(planned(number) for number in range(60, 90)))
+    counter.put(*(planned(number) for number in range(90, 120)), number=1)
+    first.until(at_rest(counter, 120, first, second), "all effects", second)
+    second.desk.close()
+    counter.put(*(planned(number) for number in range(120, 130)), number=1)
+    first.until(at_rest(counter, 130, first), "the first takes all back")
+    assert len({key for key, _ in counter.crm.effects}) == len(counter.crm.effects) == 130
+    assert {len(told) for told in counter.outcomes().values()} == {1}
+    assert len(counter.outcomes()) == 130
+
+
+def test_a_request_whose_claim_is_old_does_not_leave(counter: Counter) -> None:
+    """Between claim and request the machine slept: the claim is given back and made anew."""
+    counter.put(planned(1))
+    slept: list[float] = []
+
+    def sleep(point: str) -> None:
+        if point == "sent" and not slept:
+            slept.append(time.monotonic())
+            while time.monotonic() < slept[0] + 0.25:
+                continue
+
+    hand = counter.hand(at=sleep, lease=200)
+    hand.until(at_rest(counter, 1, hand), "the effect")
+    assert any("claimed anew" in problem for problem in hand.problems)
+    assert counter.crm.effects == [("c1", "r-c1")]
+    assert len(counter.crm.requests) == 1
+    assert [len(told) for told in counter.outcomes().values()] == [1]
+
+
+def test_a_command_that_comes_again_gets_its_first_outcome_and_no_second_effect(counter: Counter) -> None:
+    counter.put(planned(1))
+    hand = counter.hand()
+    hand.until(at_rest(counter, 1, hand), "the effect")
+    counter.put(planned(1))
+    hand.until(lambda: len(counter.outcomes().get("c1", [])) == 2, "the second report")
+    assert counter.crm.effects == [("c1", "r-c1")]
+    hand.desk.close()
+    other = counter.hand()
+    other.until(lambda: other.desk.is_ready, "another takes over")
+    for _ in range(5):
+        other.turn()
+    assert len(counter.outcomes()["c1"]) == 2, "both places are known to be reported"
+
+
+def test_what_stands_behind_a_command_that_waits_is_settled_once(counter: Counter) -> None:
+    """The offset cannot pass a command that is postponed; a restart reads the others again and knows their rows."""
+    counter.crm.rows["u1"] = {"locked": "yes"}
+    counter.put(update(1, "A"), update(2, "B"), update(3, "C"))
+    hand = counter.hand()
+    hand.until(lambda: len(counter.outcomes()) == 2, "those behind")
+    assert counter.committed() == 0
+    hand.desk.close()
+    counter.crm.rows.clear()
+    other = counter.hand()
+    other.until(at_rest(counter, 3, other), "the one that waited")
+    other.until(lambda: counter.committed() == 3, "all is settled")
+    assert sorted(key for key, _ in counter.crm.effects) == ["u1", "u2", "u3"]
+    assert {len(told) for told in counter.outcomes().values()} == {1}
+
+
+def test_rows_of_a_month_ago_are_dropped_and_unknown_ones_stay(counter: Counter) -> None:
+    counter.crm.say("lost", Response(status=500), Response(status=500))
+    mail = Command(id="m1", connection="toy", tab="toy:mail", operation="mail", on_unknown="ask", journey="j")
+    counter.put(mail)
+    hand = counter.hand()
+    hand.until(lambda: "m1" in counter.outcomes(), "the mail is unknown")
+    counter.put(planned(1))
+    hand.until(at_rest(counter, 2, hand), "the effect")
+    hand.clock.ahead = 31 * DAY
+    hand.until(lambda: any(told.value is None for told in counter.read("ledger.toy")), "the row goes")
+    gone = [told.key for told in counter.read("ledger.toy") if told.value is None]
+    assert gone == [keys.in_workspace("main", "live/c1")]

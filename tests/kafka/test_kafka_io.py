@@ -215,6 +215,15 @@ def test_nothing_is_read_of_what_was_assigned_before_somebody_says_from_where(
     assert values(read(consumer, 1)) == ["b"]
 
 
+def test_a_topic_that_is_not_there_is_told_and_not_waited_for_in_silence(
+    address: str, topics: str, closing: Opened
+) -> None:
+    consumer = Consumer(address, group=f"{topics}g")
+    closing.append(consumer)
+    with pytest.raises(BrokerAway, match="renkei topics"):
+        consumer.subscribe([f"{topics}nothing"], lambda *_: None, lambda _: None)
+
+
 def test_what_retention_took_is_a_gap_and_not_a_silent_reset(address: str, topic: str, closing: Opened) -> None:
     consumer = Consumer(address)
     closing.append(consumer)

@@ -156,7 +156,7 @@ def test_late_duplicate_of_an_upstream_is_dropped(parts: Parts, commit: CommitMo
     facts = [entry for entry in relations.inputs if isinstance(wire.read_entry(entry), Fact)]
     assert len(facts) >= 6
     for entry in reversed(facts):
-        relations.inputs.append(entry._replace(seq=len(relations.inputs)))
+        relations.inputs.append(msgspec.structs.replace(entry, seq=len(relations.inputs)))
         runtime.run()
     assert members_of(runtime) == members
     assert said_by(runtime) == said

@@ -1,20 +1,22 @@
 """Two years of a real seller's deals: what Renkei decides is what SQL over the same rows says it should."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from renkei.folder import Folder
 from renkei.wiring import FILE, open_flow
+from rules.book import Book
 from schemas.events import ChangeEvent
 from schemas.values import DAY, format_instant, id_of, parse_instant
 from streams import wire
 from streams.hostile import Torment
 from streams.orphans import orphans
 from streams.store import Entry
-from streams.testing import Driver, RuntimeName
+from streams.testing import Driver, Runtime, embedded, hostile
 from tests.real_input import seller as sql
 from tests.real_input.projects import Log, run, seller
 from tests.real_input.seller import MISSING, Seller
@@ -147,15 +149,18 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 
 @pytest.mark.parametrize(
-    ("runtime", "torment"),
+    "runtime",
     [
-        ("embedded", Torment()),
-        ("hostile", Torment(seed=1)),
-        ("hostile", Torment(seed=2, crash=0.03, commit="ordered")),  # it may die at each of the many keys of a step
+        embedded,
+        partial(hostile, torment=Torment(seed=1)),
+        # It may die at each of the many keys of a step.
+        partial(hostile, torment=Torment(seed=2, crash=0.03, commit="ordered")),
     ],
+    ids=["embedded", "hostile", "ordered"],
 )
-def test_crashes_and_repetitions_change_no_command(few: Folder, runtime: RuntimeName, torment: Torment) -> None:
-    driver = Driver(few.compile().book, runtime=runtime, torment=torment, loaded=False)
+def test_crashes_and_repetitions_change_no_command(few: Folder, runtime: Callable[[Book], Runtime]) -> None:
+    book = few.compile().book
+    driver = Driver(book, runtime(book), loaded=False)
     loads, changes = _history(few)
     driver.now = loads[0].seen_at
     driver.say(*loads)

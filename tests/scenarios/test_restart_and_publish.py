@@ -9,7 +9,7 @@ from schemas import topics
 from schemas.values import format_instant, parse_instant
 from streams.embedded import Embedded
 from streams.store import NewEntry, Store
-from streams.testing import START, Driver
+from streams.testing import START, Driver, embedded
 from tests.scenarios.story import HERE, story
 from tests.scenarios.test_scenarios import tell
 from tests.scenarios.world import World
@@ -45,11 +45,16 @@ MORE = """\
       trigger: {schedule: daily at 12:00}
       actions: [{notify: user schedule, text: x}]
 """
-CHANNELS = {"email": "mail", "webhook": "webhook"}
 
 
 def book(*parts: str, text: str = "old") -> Book:
     return publish({"sales.yaml": HEAD + "".join(parts).replace("TEXT", text)}, Project())
+
+
+def opened(folder: Path, *parts: str) -> Driver:
+    """A world whose state is in a file."""
+    published = book(*parts)
+    return Driver(published, embedded(published, Store(folder / "state.db")))
 
 
 def reopened(driver: Driver, changed: Book) -> Driver:
@@ -57,7 +62,7 @@ def reopened(driver: Driver, changed: Book) -> Driver:
     assert isinstance(driver.runtime, Embedded)
     path = driver.runtime.store.path
     driver.runtime.store.close()
-    driver.runtime = Embedded(Store(path), changed, channels=CHANNELS)
+    driver.runtime = embedded(changed, Store(path))
     driver.book = changed
     return driver
 
@@ -73,7 +78,7 @@ def told(driver: Driver) -> list[str]:
 
 def test_a_timer_outlives_the_process(tmp_path: Path) -> None:
     """D-57: timers are in the store, not in a thread."""
-    driver = Driver(book(ONCE), store=Store(tmp_path / "state.db"))
+    driver = opened(tmp_path, ONCE)
     driver.create(DEAL, "D1", Stage="Won")
     driver.advance("1 day")
     reopened(driver, book(ONCE))
@@ -85,7 +90,7 @@ def test_a_timer_outlives_the_process(tmp_path: Path) -> None:
 
 def test_a_changed_workflow_keeps_truths_timers_and_once_marks(tmp_path: Path) -> None:
     """D-21, D-81: nothing fires by publishing; pending timers take the newest text."""
-    driver = Driver(book(ONCE), store=Store(tmp_path / "state.db"))
+    driver = opened(tmp_path, ONCE)
     driver.create(DEAL, "D1", Stage="Won")
     driver.create(DEAL, "D2", Stage="Open")
     before = len(driver.commands())
@@ -105,7 +110,7 @@ def test_a_changed_workflow_keeps_truths_timers_and_once_marks(tmp_path: Path) -
 
 def test_a_new_rule_gets_its_baseline_from_the_records_that_are_known(tmp_path: Path) -> None:
     """D-82: published anew, a rule fires for nothing that was true before."""
-    driver = Driver(book(ONCE), store=Store(tmp_path / "state.db"))
+    driver = opened(tmp_path, ONCE)
     driver.create(DEAL, "D1", Stage="Won")
     driver.create(DEAL, "D2", Stage="Open")
     reopened(driver, book(ONCE, MORE))
@@ -119,7 +124,7 @@ def test_a_new_rule_gets_its_baseline_from_the_records_that_are_known(tmp_path: 
 
 
 def test_a_rule_that_is_no_longer_published_leaves_nothing_behind(tmp_path: Path) -> None:
-    driver = Driver(book(ONCE, MORE), store=Store(tmp_path / "state.db"))
+    driver = opened(tmp_path, ONCE, MORE)
     driver.create(DEAL, "D1", Stage="Won")
     reopened(driver, book(MORE))
     driver.advance("10 days")
@@ -128,8 +133,9 @@ def test_a_rule_that_is_no_longer_published_leaves_nothing_behind(tmp_path: Path
 
 
 def test_new_time_triggers_are_planned_for_known_records_from_the_day_of_publishing(tmp_path: Path) -> None:
-    driver = Driver(book("    - {name: n, trigger: {becomes: Day is today}, actions: [{notify: user n, text: x}]}\n"),
-                    store=Store(tmp_path / "state.db"))  # fmt: skip
+    driver = opened(
+        tmp_path, "    - {name: n, trigger: {becomes: Day is today}, actions: [{notify: user n, text: x}]}\n"
+    )
     driver.create(DEAL, "D1", Day="2020-01-01")
     driver.create(DEAL, "D2", Day="2026-01-07")
     driver.advance("2 hours")
@@ -147,7 +153,10 @@ STORY = HERE / "examples" / "customer_journey.yaml"
 
 def test_the_same_history_twice_gives_the_same_decisions_byte_for_byte(tmp_path: Path) -> None:
     """Design principle 2: a decision is a pure fold."""
-    worlds = [World(story(STORY), "embedded", store=Store(tmp_path / f"{name}.db")) for name in ("one", "two")]
+    told_ = story(STORY)
+    worlds = [
+        World(told_, embedded(told_.book, Store(tmp_path / f"{name}.db"), told_.limits)) for name in ("one", "two")
+    ]
     assert tell(worlds[0]) == tell(worlds[1])
     one, two = (_outputs(world.runtime.store) for world in worlds if isinstance(world.runtime, Embedded))
     assert len(one) > 30
@@ -160,12 +169,12 @@ def test_recorded_inputs_folded_again_give_the_same_decisions_byte_for_byte(tmp_
         told_ = story(path)
         if told_.scenario.refused is not None:
             continue
-        world = World(told_, "embedded", store=Store(tmp_path / f"{path.stem}.db"))
+        world = World(told_, embedded(told_.book, Store(tmp_path / f"{path.stem}.db"), told_.limits))
         for step in told_.scenario.steps:
             if step.expect is None:
                 world.play(step)
         assert isinstance(world.runtime, Embedded)
-        again = Embedded(Store(tmp_path / f"{path.stem}-again.db"), told_.book, limits=told_.limits, channels=CHANNELS)
+        again = embedded(told_.book, Store(tmp_path / f"{path.stem}-again.db"), told_.limits)
         with again.store.transaction():
             again.store.append(_inputs(world.runtime.store))
         again.run()

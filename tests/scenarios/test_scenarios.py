@@ -1,14 +1,16 @@
 """Every scenario file, told on each runtime: the expectations hold, and all give the same commands."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from rules.errors import WorkflowError
+from streams.embedded import Embedded
 from streams.hostile import Torment
 from streams.store import Store
+from streams.testing import embedded, hostile
 from tests.scenarios.expecting import Expectations
 from tests.scenarios.story import HERE, Story, story
 from tests.scenarios.world import World
@@ -25,8 +27,8 @@ def _name(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
 
-def tell(world: World, *, restarting: bool = False) -> list[str]:
-    """Play a story to its end; the sorted ids of its commands."""
+def tell(world: World, between: Callable[[World], None] = lambda world: None) -> list[str]:
+    """Play a story to its end, with something ``between`` its steps; the sorted ids of its commands."""
     expectations = Expectations(world)
     for number, step in enumerate(world.story.scenario.steps):
         with _placed(world.story, number):
@@ -34,11 +36,18 @@ def tell(world: World, *, restarting: bool = False) -> list[str]:
                 expectations.hold(step.expect)
             else:
                 world.play(step)
-        if restarting:
-            world.restart()
+        between(world)
     ids = sorted(command.id for command in world.commands())
     assert len(ids) == len(set(ids)), f"{world.story.name}: a command was planned twice"
     return ids
+
+
+def restart(world: World) -> None:
+    """The process ends and begins again from its file."""
+    assert isinstance(world.runtime, Embedded)
+    path = world.runtime.store.path
+    world.runtime.store.close()
+    world.runtime = embedded(world.book, Store(path), world.story.limits)
 
 
 @contextmanager
@@ -64,10 +73,11 @@ def test_a_scenario_comes_out_as_told_on_every_runtime(path: Path, tmp_path: Pat
     warnings = [one.problem for one in told.problems if one.severity == "warning"]
     for text in told.scenario.warned:
         assert any(text in warning for warning in warnings), f"'{text}' is not among {warnings}"
-    ids = tell(World(told, "embedded"))
-    assert ids == tell(World(told, "embedded", store=Store(tmp_path / "state.db")), restarting=True)
+    ids = tell(World(told, embedded(told.book, limits=told.limits)))
+    on_file = embedded(told.book, Store(tmp_path / "state.db"), told.limits)
+    assert ids == tell(World(told, on_file), between=restart)
     for torment in TORMENTS:
-        assert ids == tell(World(told, "hostile", torment)), f"hostile {torment}"
+        assert ids == tell(World(told, hostile(told.book, torment, told.limits))), f"hostile {torment}"
 
 
 def _is_refused(told: Story) -> None:

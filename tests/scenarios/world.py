@@ -5,30 +5,22 @@ from typing import Any
 
 from rules.durations import Duration
 from rules.state import Fire, Timer
-from schemas import topics
 from schemas.commands import Applied, Command, Outcome, Rejected, Uncertain
 from schemas.values import Ref, id_of, parse_instant, ref
-from streams.embedded import Embedded
-from streams.hostile import Torment
 from streams.journeystate import Journey
-from streams.store import Store
-from streams.testing import Driver, RuntimeName
+from streams.testing import Driver, Runtime
 from tests.scenarios.story import Step, Story
 
 
 class World(Driver):
     """Plays the steps of a story on one runtime."""
 
-    def __init__(
-        self, story: Story, runtime: RuntimeName, torment: Torment | None = None, store: Store | None = None
-    ) -> None:
+    def __init__(self, story: Story, runtime: Runtime) -> None:
+        """The runtime is opened on the story's book and limits."""
         scenario = story.scenario
         book = story.book
         self.story = story
-        super().__init__(
-            book, runtime=runtime, torment=torment, limits=story.limits, loaded=False,
-            applies=scenario.answers == "at once", store=store,
-        )  # fmt: skip
+        super().__init__(book, runtime, loaded=False, applies=scenario.answers == "at once")
         self.now = parse_instant(scenario.starts)
         self.tabs = {alias: tab for workflow in book.workflows for alias, tab in workflow.tabs.items()}
         self.aliases = {tab: alias for alias, tab in self.tabs.items()}
@@ -47,18 +39,7 @@ class World(Driver):
         """One step; it must say exactly one thing to do."""
         (key,) = [key for key in self._doing if getattr(step, key) is not None]
         self._doing[key](step)
-        if isinstance(self.runtime, Embedded):
-            parked = [entry.value for entry in self.runtime.store.read(topics.PARKED)]
-            assert not parked, parked
-
-    def restart(self) -> None:
-        """The process ends and begins again from its file."""
-        assert isinstance(self.runtime, Embedded)
-        path = self.runtime.store.path
-        self.runtime.store.close()
-        self.runtime = Embedded(
-            Store(path), self.book, limits=self.story.limits, channels={"email": "mail", "webhook": "webhook"}
-        )
+        assert not self.runtime.parked()
 
     # -- looking --------------------------------------------------------------
 
@@ -77,9 +58,6 @@ class World(Driver):
 
     def journeys(self) -> list[Journey]:
         """All journeys that are held."""
-        if isinstance(self.runtime, Embedded):
-            states = self.runtime.journeys.states
-            return [state for key in states.names() if (state := states.get(key)) is not None]
         return [state for _, state in self.runtime.states("journeys")]
 
     def timers(self) -> list[Timer]:

@@ -16,17 +16,13 @@ from connectors.worker import Worker
 from renkei.folder import Folder, read_folder
 from renkei.wiring import installed_stages
 from rules.book import Book
-from schemas.codec import Unpacker
 from schemas.commands import Command, Outcome
 from schemas.events import ChangeEvent
 from schemas.messages import OutcomeOf
-from schemas.values import Amount
 from streams import wire
 from streams.embedded import Embedded
 from streams.store import Store
 from tests.connectors.fakes import NOW, ListSource
-
-_total: Unpacker[Amount] = Unpacker(Amount)
 
 
 def opened(folder: Folder, book: Book, file: Path) -> Embedded:
@@ -34,9 +30,9 @@ def opened(folder: Folder, book: Book, file: Path) -> Embedded:
     return Embedded(Store(file), book, channels=folder.channels(), more_stages=installed_stages())
 
 
-def deal(record_id: str, position: int, stage: str) -> ChangeEvent:
-    """A change of a deal of ann's over 500."""
-    image = {"id": record_id, "Deal_Name": f"Deal {record_id}", "Stage": stage, "Owner": "ann", "Amount": 500}
+def deal(record_id: str, position: int, stage: str, amount: int = 500) -> ChangeEvent:
+    """A change of a deal."""
+    image = {"id": record_id, "Deal_Name": f"Deal {record_id}", "Stage": stage, "Amount": amount}
     return ChangeEvent(
         tab="zoho:Deals", record_id=record_id, op="create" if position == 1 else "update", after=image,
         committed_at=NOW + position, seen_at=NOW + position, source_position=position,
@@ -68,11 +64,11 @@ def main(path: Path) -> dict[str, object]:
     edition.problems.refuse()
     flow = opened(folder, edition.book, path / "state.db")
     flow.mark_loaded(["zoho:Deals"], NOW)
-    flow.append([deal("1", 1, "Negotiation"), deal("2", 1, "Closed Won"), deal("1", 2, "Closed Won")])
+    flow.append([deal("1", 1, "Negotiation"), deal("2", 1, "Closed Won"), deal("1", 2, "Negotiation", 400)])
     flow.run()
     flow.store.close()
     flow = opened(folder, edition.book, path / "state.db")
-    flow.append([deal("2", 2, "Closed Lost")])
+    flow.append([deal("1", 3, "Negotiation", 300)])
     flow.run()
     commands = commands_of(flow)
     outcomes = sent(folder, commands)
@@ -80,11 +76,9 @@ def main(path: Path) -> dict[str, object]:
         flow.tell(command.journey, OutcomeOf(at=NOW, fire=command.fire, outcome=outcomes[command.id]))
     flow.run()
     decisions = [wire.read_entry(entry) for entry in flow.store.read("decisions")]
-    totals = [(entry.key, int(_total(entry.value))) for entry in flow.store.read("totals.won")]
     return {
         "kinds": sorted(installed()), "stages": [stage().name for stage in installed_stages()],
-        "actions": sorted(folder.project.actions), "done": [one.anchor for one in decisions if one.kind == "done"],
-        "totals": totals,
+        "actions": sorted(folder.project.actions), "done": [f"{one.rule} {one.anchor}" for one in decisions if one.kind == "done"],
     }  # fmt: skip
 
 

@@ -11,11 +11,11 @@ from rules.publishing import publish
 from schemas.commands import Command
 from schemas.events import ChangeEvent
 from schemas.metadata import ConnectionMetadata
-from streams.stage import Output, Source
+from streams.stage import Source
 from streams.testing import Driver
 from tests.stranger.renkei_chat.action import Message
 from tests.stranger.renkei_chat.connector import ChatConnector
-from tests.stranger.renkei_chat.stage import WonTotals
+from tests.stranger.renkei_chat.stage import Reductions
 
 SETTINGS = ConnectionSettings(connection="chat", kind="chat", url="https://chat.example")
 HELLO = Command(
@@ -36,6 +36,7 @@ workflow: cheer
 main_tab: deal
 tabs:
   deal: {module: zoho.Deals}
+  fact: {module: facts.Deals, match: {id: deal.id}, several: oldest}
 rules:
   deal:
     - name: won
@@ -44,6 +45,13 @@ rules:
       actions:
         - message: sales
           text: "{{ deal.Deal_Name }} is won"
+  fact:
+    - name: haggled
+      trigger: criteria_met
+      criteria: fact.Reductions >= 2
+      actions:
+        - message: sales
+          text: "{{ deal.Deal_Name }} was lowered {{ fact.Reductions }} times"
 """
 
 
@@ -58,19 +66,22 @@ def test_a_won_deal_is_told_to_the_room_once() -> None:
     assert command.fields == {"room": "sales", "text": "Mirai is won"}
 
 
-def deal(position: int, **fields: object) -> ChangeEvent:
+def deal(position: int, amount: int) -> ChangeEvent:
     return ChangeEvent(
-        tab="zoho:Deals", record_id="1", op="update", after={"id": "1", **fields},
+        tab="zoho:Deals", record_id="1", op="update", after={"id": "1", "Amount": amount},
         committed_at=position, seen_at=position, source_position=position,
     )  # fmt: skip
 
 
-def test_a_total_follows_its_deal_to_another_owner_and_survives_a_restart() -> None:
-    stage, nowhere = WonTotals(), Source()
-    won = deal(1, Stage="Closed Won", Owner="ann", Amount=500)
-    assert stage.step("1", won, nowhere) == [Output("totals.won", "ann", 500)]
-    assert stage.step("1", won, nowhere) == []
-    again = WonTotals()
+def test_reductions_are_counted_once_and_survive_a_restart() -> None:
+    stage, here = Reductions(), Source()
+    [first] = stage.step("1", deal(1, 500), here)
+    assert (first.topic, first.message.after) == ("changes.facts.Deals", {"id": "1", "Reductions": 0})
+    [lowered] = stage.step("1", deal(2, 400), here)
+    assert lowered.message.after == {"id": "1", "Reductions": 1}
+    assert stage.step("1", deal(2, 400), here) == [], "a capture may tell a change twice"
+    assert stage.step("1", deal(3, 450), here) == []
+    again = Reductions()
     again.restore({row.key: {row.part: row.content} for row in stage.changed() if row.content})
-    told = again.step("1", deal(2, Stage="Closed Won", Owner="bob", Amount=500), nowhere)
-    assert told == [Output("totals.won", "ann", 0), Output("totals.won", "bob", 500)]
+    [told] = again.step("1", deal(4, 300), here)
+    assert told.message.after == {"id": "1", "Reductions": 2}

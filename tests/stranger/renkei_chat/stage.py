@@ -1,50 +1,78 @@
-"""A running total of what each owner has won."""
+"""How often the amount of a deal was lowered, as a tab that workflows can join."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import msgspec
+
 from schemas.codec import Unpacker, pack
-from schemas.events import ChangeEvent
+from schemas.events import ChangeEvent, Operation
+from schemas.messages import Loaded
 from schemas.values import Amount, to_number
 from streams.stage import Changed, Output, Rows, Source
 
-_read: Unpacker[tuple[str, Any]] = Unpacker(tuple[str, Any])
+TAB, TOPIC = "facts:Deals", "changes.facts.Deals"
 
 
-class WonTotals:
-    """Tells on ``totals.won`` the new total of an owner whenever it changes; its state is the won deals."""
+class Seen(msgspec.Struct, frozen=True):
+    """What is remembered of one deal: its newest change, its amount then, and how often that was less than before."""
 
-    name: ClassVar[str] = "won_totals"
+    position: int
+    amount: Any = None  # an exact number, or none
+    times: int = 0
+
+
+_read: Unpacker[Seen] = Unpacker(Seen)
+
+
+class Reductions:
+    """Tells in the tab ``facts.Deals`` of each deal how often its amount was lowered; the records have the deals' ids."""
+
+    name: ClassVar[str] = "reductions"
     reads: ClassVar[tuple[str, ...]] = ("changes.zoho.Deals",)
 
     def __init__(self) -> None:
-        self._won: dict[str, tuple[str, Any]] = {}
+        self._seen: dict[str, Seen] = {}
         self._touched: set[str] = set()
 
     def step(self, key: str, message: Any, source: Source) -> list[Output]:
-        """The totals that one change of a deal changes; a repetition changes none."""
-        if not isinstance(message, ChangeEvent):  # the marker of a first load
-            return []
-        deal, before = message.after or {}, self._won.pop(key, None)
-        if deal.get("Stage") == "Closed Won":
-            self._won[key] = str(deal.get("Owner")), to_number(deal.get("Amount")) or 0
-        after = self._won.get(key)
-        if after == before:
+        """What one change of a deal says about its amount; a repetition says nothing."""
+        here = source.upstream  # the partition in which this deal's changes are, so that nothing overtakes anything
+        if isinstance(message, Loaded):
+            return [Output(TOPIC, key, msgspec.structs.replace(message, tab=TAB), here)]
+        event: ChangeEvent = message
+        before = self._seen.get(key)
+        if before is not None and event.source_position <= before.position:
             return []
         self._touched.add(key)
-        owners = sorted({won[0] for won in (before, after) if won})
-        return [Output("totals.won", owner, self.total(owner)) for owner in owners]
-
-    def total(self, owner: str) -> Amount:
-        """What an owner has won."""
-        return Amount(sum(amount for one, amount in self._won.values() if one == owner))
+        if event.after is None:
+            self._seen.pop(key, None)
+            return [Output(TOPIC, key, fact(event, "delete", None), here)]
+        after = self._seen[key] = _after(before, event)
+        if before is not None and after.times == before.times:
+            return []
+        return [Output(TOPIC, key, fact(event, "update" if before else "create", after.times), here)]
 
     def changed(self) -> Iterator[Changed]:
-        """One row per deal whose share changed; no content deletes it."""
+        """One row per deal; no content deletes it."""
         for key in sorted(self._touched):
-            yield Changed(key, "", pack(self._won[key]) if key in self._won else None)
+            yield Changed(key, "", pack(self._seen[key]) if key in self._seen else None)
         self._touched.clear()
 
     def restore(self, rows: dict[str, Rows]) -> None:
         """The state as it was committed."""
-        self._won = {key: _read(parts[""]) for key, parts in rows.items()}
+        self._seen = {key: _read(parts[""]) for key, parts in rows.items()}
+
+
+def _after(before: Seen | None, event: ChangeEvent) -> Seen:
+    seen = before or Seen(0)
+    number = to_number((event.after or {}).get("Amount", seen.amount))
+    amount = None if number is None else Amount(number)
+    is_less = amount is not None and seen.amount is not None and amount < seen.amount
+    return Seen(event.source_position, amount, seen.times + is_less)
+
+
+def fact(event: ChangeEvent, op: Operation, times: int | None) -> ChangeEvent:
+    """The change of our tab that follows from a change of a deal, at its time and place."""
+    image = None if times is None else {"id": event.record_id, "Reductions": times}
+    return msgspec.structs.replace(event, tab=TAB, op=op, after=image, changed_fields=(), partial=False)

@@ -1,0 +1,68 @@
+"""What operators see of running parts: health pages, and metrics that are read off the parts themselves."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+
+from renkei.kafka_parts import KafkaWorkerPart
+from renkei.metrics import Meter
+from renkei.parts import CapturePart, Part
+from renkei.runner import Runner
+from renkei.web import Health, WebServer
+
+MetricsPort = Annotated[
+    int, typer.Option("--metrics-port", min=0, max=65535, metavar="PORT", help="For /livez, /readyz and /metrics.")
+]
+MetricsHost = Annotated[str, typer.Option("--metrics-host", metavar="HOST", help="Where these listen.")]
+
+
+@dataclass
+class Observed:
+    """The pages of one process, and what was last read off its parts."""
+
+    meter: Meter
+    health: Health
+    address: str
+    _counted: Counter[tuple[str, ...]] = field(default_factory=Counter)
+
+    def look(self, runner: Runner) -> None:
+        """Read the counts off the parts, and keep the health true."""
+        self.health.turn()
+        for name, part in dict(runner.parts).items():
+            self._read(part)
+            self.meter.up(name.partition(" ")[2], name not in runner.problems)
+        if runner.is_ready:
+            self.health.ready("start")
+        else:
+            self.health.waits("start", "not every part has begun its work")
+
+    def _read(self, part: Part) -> None:
+        connection = part.name.partition(" ")[2]
+        if isinstance(part, KafkaWorkerPart):
+            self.meter.serves(connection)
+            found = {"applied": part.applied, "rejected": part.rejected, "uncertain": part.unknown}
+            for outcome, count in self._news(connection, found).items():
+                self.meter.command(connection, outcome, count)
+        elif isinstance(part, CapturePart):
+            for tab, count in self._news(connection, part.by_tab).items():
+                self.meter.captured(connection, tab, count)
+
+    def _news(self, connection: str, counts: Mapping[str, int]) -> dict[str, int]:
+        """What was counted since the last look."""
+        news = {name: count - self._counted[(connection, name)] for name, count in dict(counts).items()}
+        for name, count in news.items():
+            self._counted[(connection, name)] += count
+        return {name: count for name, count in news.items() if count}
+
+
+@contextmanager
+def observed(host: str, port: int) -> Iterator[Observed]:
+    """Health pages and metrics of this process while it runs. Port 0 takes a free one."""
+    meter, health = Meter(), Health()
+    meter.itself()
+    with WebServer(health, meter.registry, host, port) as web:
+        yield Observed(meter, health, web.address)
