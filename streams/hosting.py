@@ -20,10 +20,10 @@ from streams.journeys import Journeys
 from streams.records import Records
 from streams.relations import Relations
 from streams.stage import Changed, Output, Place, Source, Stage
-from streams.topology import ORIGIN, SPREAD, Headers, Incoming, Outgoing, Topology, Workspace
+from streams.topology import ORIGIN, SPREAD, HaltedError, Headers, Incoming, Outgoing, Topology, Workspace
 
 
-class LayoutChangedError(RuntimeError):
+class LayoutChangedError(HaltedError):
     """The state was written over another partition count, or fused and not spread: keys would change their homes."""
 
 

@@ -23,6 +23,7 @@ def _during(plant: Plant, number: int, fault: Callable[[], None], after: Callabl
     """Edits before a fault, some seconds of the fault, edits after it; then all must come to rest."""
     plant.play(history(12, 60, seed=20 + number, first=number * 24))
     fault()
+    plant.play(history(6, 30, seed=60 + number, first=500 + number * 24), later=True)
     plant.wait(seconds)
     after()
     plant.play(history(12, 60, seed=40 + number, first=number * 24 + 12))

@@ -32,7 +32,7 @@ def _spoil(plant: Plant, door: Proxy, seconds: float) -> None:
     for number, line in enumerate(LINES.values()):
         plant.play(history(10, 50, seed=60 + number, first=number * 20))
         door.set(line)
-        plant.play(history(10, 50, seed=80 + number, first=number * 20 + 10))
+        plant.play(history(10, 50, seed=80 + number, first=number * 20 + 10), later=True)
         plant.wait(seconds)
         door.heal()
         door.reset()
