@@ -267,7 +267,8 @@ class Transaction:
     def flush(self) -> None:
         """Wait until all that was sent is with the broker, still unseen."""
         self._inner.flush(PATIENCE / 1000)
-        for future in self._sent:
+        sent, self._sent = self._sent, []
+        for future in sent:
             if future.failed():
                 raise future.exception
 

@@ -99,6 +99,11 @@ class Ledger:
         where = "connection = ? AND state = 'done' AND updated_at >= ? ORDER BY updated_at"
         return self._select(where, [self._connection, since])
 
+    def all(self, since: int) -> list[Entry]:
+        """All rows but those of commands that were done before a time, oldest first."""
+        where = "connection = ? AND (state <> 'done' OR updated_at >= ?) ORDER BY updated_at, command_id"
+        return self._select(where, [self._connection, since])
+
     def again(self, command_id: str, now: int) -> bool:
         """Lets an unknown command be sent once more, on an operator's word; false where there is no such one."""
         entry = self.entries([command_id]).get(command_id)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import typer
 
 from renkei.commands import (
+    agents,
     broker,
     check,
     connectors,
@@ -14,6 +15,7 @@ from renkei.commands import (
     explain,
     init,
     lag,
+    migrate,
     parked,
     run,
     sandbox,
@@ -43,6 +45,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     connectors.capture,
     streams.streams,
     connectors.connectors,
+    agents.agents,
+    migrate.migrate,
     status.status,
     lag.lag,
     explain.explain,
@@ -56,6 +60,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.command(name="migrate")(migrate.migrate_project)
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 
 ``RENKEI_KILL_AT=sent:3`` ends the process by SIGKILL when it passes the point ``sent`` for the third time;
 ``RENKEI_STOP_AT`` stops it by SIGSTOP, as a machine that is suspended. Workers pass claimed, sent, answered, recorded
-and settled; captures polled, produced and committed. Unset, they do nothing.
+and settled; captures polled, produced and committed; a move
+marked, copied and placed. Unset, they do nothing.
 """
 
 import os

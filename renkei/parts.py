@@ -26,6 +26,7 @@ from schemas.messages import Loaded, OutcomeOf
 from schemas.values import HOUR, SECOND
 from streams import wire
 from streams.embedded import Embedded
+from streams.store import Entry as LogEntry
 from streams.store import NewEntry, Store
 
 ECHO_WINDOW = HOUR
@@ -283,11 +284,15 @@ class LoggedCommands:
         self._waiting = msgspec.json.decode(kept, type=_Waiting) if kept else _Waiting()
         self._taken: dict[str, int] = {}
 
-    def take(self, limit: int) -> list[Command]:
-        """The oldest commands that are not settled, in order."""
+    def entries(self, limit: int) -> list[LogEntry]:
+        """The oldest messages of commands that are not settled, in order."""
         waiting = self._waiting
         entries = self._store.read(self._topic, waiting.low, limit + len(waiting.settled))
-        open_ = list(islice((entry for entry in entries if entry.seq not in waiting.settled), limit))
+        return list(islice((entry for entry in entries if entry.seq not in waiting.settled), limit))
+
+    def take(self, limit: int) -> list[Command]:
+        """The oldest commands that are not settled, in order."""
+        open_ = self.entries(limit)
         commands = [wire.read_entry(entry) for entry in open_]
         self._taken = {command.id: entry.seq for command, entry in zip(commands, open_, strict=True)}
         return commands

@@ -1,10 +1,11 @@
 """The topics of a project on a broker: which there are, how long they keep what, and whether they still fit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from connectors.kafka_io import TopicSpec
 from renkei.folder import Folder
+from renkei.settings import KafkaPart
 from renkei.wiring import NO_CAPTURE, stages_of, tabs_of
 from rules.book import Book
 from rules.errors import Place, Problem, Problems
@@ -47,12 +48,22 @@ def topics_of(folder: Folder, book: Book) -> list[TopicSpec]:
     return sorted(_specs(folder, book), key=lambda spec: spec.name)
 
 
+def own_specs(folder: Folder, names: Iterable[str]) -> list[TopicSpec]:
+    """The topics of agents' own, named as on the broker. Pure."""
+    kafka = folder.settings.kafka
+    return [_spec(kafka, name, _kept(7), kafka.partitions) for name in sorted(names)]
+
+
+def _spec(kafka: KafkaPart, name: str, settings: Mapping[str, str], partitions: int) -> TopicSpec:
+    common = {"max.message.bytes": str(LARGEST), "min.insync.replicas": "2" if kafka.replication >= 3 else "1"}
+    return TopicSpec(name, partitions, kafka.replication, {**common, **settings})
+
+
 def _specs(folder: Folder, book: Book) -> Iterator[TopicSpec]:
     kafka = folder.settings.kafka
 
     def spec(name: str, settings: Mapping[str, str], partitions: int = kafka.partitions) -> TopicSpec:
-        common = {"max.message.bytes": str(LARGEST), "min.insync.replicas": "2" if kafka.replication >= 3 else "1"}
-        return TopicSpec(kafka.prefix + name, partitions, kafka.replication, {**common, **settings})
+        return _spec(kafka, kafka.prefix + name, settings, partitions)
 
     for connection, part in folder.settings.connections.items():
         tabs = tabs_of(book).get(connection, [])

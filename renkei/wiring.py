@@ -19,6 +19,7 @@ from connectors.registry import connect, kind_of
 from connectors.worker import Worker
 from renkei.folder import Folder, with_metadata
 from renkei.history import HistoryPart
+from renkei.moving import refuse_moved
 from renkei.parts import CapturePart, Clock, FlowPart, LoggedCommands, LogSink, Part, Watched, WorkerPart
 from renkei.settings import ConnectionPart
 from renkei.tables import csv_rows
@@ -100,11 +101,12 @@ def tabs_of(book: Book) -> dict[str, list[str]]:
 
 
 @contextmanager
-def locked(state: Path) -> Iterator[Path]:
+def locked(state: Path, *, moving: bool = False) -> Iterator[Path]:
     """The state folder for this process alone; the path of its state file.
 
     Raises:
-        StoreError: the folder cannot be written, or another process works on it.
+        StoreError: the folder cannot be written, another process works on it, or, unless this one is ``moving`` it,
+            it has moved to a broker.
     """
     try:
         state.mkdir(parents=True, exist_ok=True)
@@ -120,6 +122,8 @@ def locked(state: Path) -> Iterator[Path]:
             raise StoreError(
                 f"another renkei is at work on {state}. Stop it first, or name another state folder: --state DIR"
             ) from None
+        if not moving:
+            refuse_moved(state / FILE)
         yield state / FILE
 
 

@@ -93,19 +93,19 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
     ) -> Any:
-        """What was read per partition, with the bounds of each batch."""
+        """What was read per partition, with the bounds of each batch; ends of transactions alone are a batch too."""
         fetched = await super()._fetch_records(consumer, active_partitions, timeout, None)
         owner = cast(BatchConsumer, self.consumer)
         batches = {}
-        for tp, records in fetched.items():
-            start = owner.read_up_to.get(tp, records[0].offset)
-            owner.read_up_to[tp] = end = await consumer.position(tp)
-            incoming = [Incoming(one.offset, one.key, one.value, one.headers, one.timestamp) for one in records]
-            batches[tp] = Batch(owner.cluster.name(tp.topic), tp.partition, start, end, incoming)
-        for tp in active_partitions:
-            if tp in consumer.assignment():
-                end = consumer.last_stable_offset(tp)
-                owner.is_behind[tp] = end is None or await consumer.position(tp) < end
+        for tp in active_partitions & consumer.assignment():
+            stable, end = consumer.last_stable_offset(tp), await consumer.position(tp)
+            owner.is_behind[tp] = stable is None or end < stable
+            records = fetched.get(tp, ())
+            start = owner.read_up_to.get(tp, records[0].offset if records else end)
+            if start < end:
+                owner.read_up_to[tp] = end
+                incoming = [Incoming(one.offset, one.key, one.value, one.headers, one.timestamp) for one in records]
+                batches[tp] = Batch(owner.cluster.name(tp.topic), tp.partition, start, end, incoming)
         return batches
 
     async def seek_all(self, positions: Mapping[Any, int]) -> None:

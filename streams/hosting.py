@@ -19,7 +19,7 @@ from streams.flow import Flow, StageRows, without_joins
 from streams.journeys import Journeys
 from streams.records import Records
 from streams.relations import Relations
-from streams.stage import Changed, Output, Place, Source, Stage
+from streams.stage import Changed, Output, Place, Source, Stage, States
 from streams.topology import ORIGIN, SPREAD, HaltedError, Headers, Incoming, Outgoing, Topology, Workspace
 
 
@@ -59,6 +59,10 @@ class Lodger(Protocol):
         """The rows to write."""
         ...
 
+    def states(self, stage: str) -> States[Any] | None:
+        """The states of a stage by key, if it is here."""
+        ...
+
     @property
     def next_due(self) -> int | None:
         """When a Tick is wanted."""
@@ -78,6 +82,11 @@ class Lone:
     def changed(self) -> Iterator[tuple[str, Changed]]:
         """The rows of the stage."""
         return ((self._stage.name, row) for row in self._stage.changed())
+
+    def states(self, stage: str) -> States[Any] | None:
+        """The states of this stage, if it is that one."""
+        found: States[Any] | None = getattr(self._stage, "states", None)
+        return found if self._stage.name == stage else None
 
     @property
     def next_due(self) -> int | None:

@@ -43,6 +43,7 @@ class Merge:
     def __init__(self, positions: dict[str, int]) -> None:
         """``positions``: the offset to read next, per topic."""
         self._inlets = {topic: _Inlet(end) for topic, end in positions.items()}
+        self._skips: set[str] = set()
         self.count = 0
 
     def put(self, batch: Batch) -> bool:
@@ -52,9 +53,23 @@ class Merge:
             return False
         fresh = [one for one in batch.records if one.offset >= inlet.end] if batch.start < inlet.end else batch.records
         inlet.records.extend(fresh)
+        if inlet.records:
+            self._skips.discard(batch.topic)
+        elif batch.end > inlet.end:
+            self._skips.add(batch.topic)
         inlet.end = max(inlet.end, batch.end)
         self.count += len(fresh)
         return True
+
+    @property
+    def has_skips(self) -> bool:
+        """Whether a topic was read on over offsets that hold no record: ends of transactions, and aborted ones."""
+        return bool(self._skips)
+
+    def skips(self) -> list[Piece]:
+        """The topics that were read on without a record, as pieces that hold none."""
+        skipped, self._skips = sorted(self._skips), set()
+        return [Piece(topic, [], self._inlets[topic].end) for topic in skipped]
 
     def empty(self) -> list[str]:
         """The topics of which nothing waits."""
@@ -81,6 +96,7 @@ class Merge:
             self.count -= len(inlet.records)
             inlet.records.clear()
             inlet.end = positions[topic]
+            self._skips.discard(topic)
 
     def _piece(self, topic: str, until: tuple[int, str] | None, most: int) -> Piece:
         inlet = self._inlets[topic]

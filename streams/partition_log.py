@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
@@ -98,36 +98,31 @@ class PartitionLog:
         with _losses("open"):
             await asyncio.wait_for(self._producer.start(), COMMIT_LIMIT)
 
-    async def restore(self, tell: Callable[[int, int], None] = _NEVER_COUNTED) -> Restored:
+    async def restore(
+        self, inputs: Sequence[str], tell: Callable[[int, int], None] = _NEVER_COUNTED
+    ) -> tuple[Restored, dict[str, int]]:
         """All rows of the partition, from the local snapshot as far as it tells and from the changelog beyond.
 
-        ``tell`` hears how far it is of how much, in offsets of the changelog.
+        And per input topic the first offset that the broker still has. ``tell`` hears how far it is of how much, in
+        offsets of the changelog.
 
         Raises:
             LogLostError: the broker could not be reached.
             CodecError: the changelog holds what is not a state row.
         """
         restored = Restored()
+        topics_of = {TopicPartition(self._cluster.topic(name), self.number): name for name in inputs}
         with _losses("restore"):
             async with self._reader() as reader:
-                earliest = (await reader.beginning_offsets([self._changelog]))[self._changelog]
+                begins = await asyncio.wait_for(reader.beginning_offsets([self._changelog, *topics_of]), COMMIT_LIMIT)
+                earliest = begins.pop(self._changelog)
                 end = (await reader.end_offsets([self._changelog]))[self._changelog]
                 start = max(self._from_snapshot(restored, earliest, end), earliest)
-                reader.seek(self._changelog, start)
-                await self._tail(reader, restored, start, end, tell)
-        return restored
-
-    async def starts(self, names: Sequence[str]) -> dict[str, int]:
-        """The first offset that the broker still has, of these topics in this partition.
-
-        Raises:
-            LogLostError: the broker could not be reached.
-        """
-        wanted = {TopicPartition(self._cluster.topic(name), self.number): name for name in names}
-        with _losses("ask for offsets"):
-            async with self._reader() as reader:
-                found = await asyncio.wait_for(reader.beginning_offsets(list(wanted)), COMMIT_LIMIT)
-        return {wanted[to]: offset for to, offset in found.items()}
+                if start < end:
+                    reader.assign([self._changelog])
+                    reader.seek(self._changelog, start)
+                    await self._tail(reader, restored, start, end, tell)
+        return restored, {topics_of[to]: offset for to, offset in begins.items()}
 
     async def commit(self, work: Work) -> None:
         """Commit outputs, rows and offsets as one.
@@ -157,22 +152,21 @@ class PartitionLog:
     async def _transaction(self, producer: AIOKafkaProducer, work: Work) -> int | None:
         """The next offset of the changelog behind the rows, or none if there are no rows."""
         await producer.begin_transaction()
+        sent: list[_Sent] = []
         for (name, partition), records in work.outputs.items():
-            await _send(producer, TopicPartition(self._cluster.topic(name), partition), records)
+            sent += await _send(producer, TopicPartition(self._cluster.topic(name), partition), records)
         now = _now()
-        rows = [Outgoing(key, value, (), now) for key, value in work.rows]
-        last = await _send(producer, self._changelog, rows)
+        noted = await _send(producer, self._changelog, [Outgoing(key, value, (), now) for key, value in work.rows])
         if work.next:
             offsets = {
                 TopicPartition(self._cluster.topic(name), self.number): offset for name, offset in work.next.items()
             }
             await producer.send_offsets_to_transaction(offsets, self._cluster.group)
+        # The client would commit the rest of a transaction of which the broker has refused a batch.
+        await asyncio.gather(*(one.told for one in [*sent, *noted]))
         self._at("outputs_sent")
         await producer.commit_transaction()
-        if last is None:
-            return None
-        sent, count = last
-        return int((await sent).offset) + count
+        return int(noted[-1].told.result().offset) + noted[-1].count if noted else None
 
     # -- restoring --------------------------------------------------------------
 
@@ -184,11 +178,11 @@ class PartitionLog:
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             fetch_max_bytes=52_428_800,
+            fetch_max_wait_ms=50,
             max_partition_fetch_bytes=8_388_608,
         )
         await asyncio.wait_for(reader.start(), COMMIT_LIMIT)
         try:
-            reader.assign([self._changelog])
             yield reader
         finally:
             await reader.stop()
@@ -253,29 +247,36 @@ class PartitionLog:
         )  # fmt: skip
 
 
-async def _send(
-    producer: AIOKafkaProducer, to: TopicPartition, records: Sequence[Outgoing]
-) -> tuple[asyncio.Future[Any], int] | None:
-    """Send records in batches; the future of the last one and how many records it holds."""
-    last: tuple[asyncio.Future[Any], int] | None = None
+class _Sent(NamedTuple):
+    """A batch on its way: what will be told of it, and how many records it holds."""
+
+    told: asyncio.Future[Any]
+    count: int
+
+
+async def _send(producer: AIOKafkaProducer, to: TopicPartition, records: Sequence[Outgoing]) -> list[_Sent]:
+    """Send records in batches."""
+    sent: list[_Sent] = []
     batch = producer.create_batch()
     for record in records:
         if _append(batch, record) is None:
-            last = await _submit(producer, batch, to)
+            sent.append(await _submit(producer, batch, to))
             batch = producer.create_batch()
             if _append(batch, record) is None:
                 raise LogLostError(f"a record of {to.topic} is larger than {BATCH_BYTES:,} bytes")
-    return await _submit(producer, batch, to) if batch.record_count() else last
+    if batch.record_count():
+        sent.append(await _submit(producer, batch, to))
+    return sent
 
 
 def _append(batch: Any, record: Outgoing) -> Any:
     return batch.append(key=record.key, value=record.value, timestamp=record.at, headers=list(record.headers))
 
 
-async def _submit(producer: AIOKafkaProducer, batch: Any, to: TopicPartition) -> tuple[asyncio.Future[Any], int]:
+async def _submit(producer: AIOKafkaProducer, batch: Any, to: TopicPartition) -> _Sent:
     count = batch.record_count()
     batch.close()
-    return await producer.send_batch(batch, to.topic, partition=to.partition), count
+    return _Sent(await producer.send_batch(batch, to.topic, partition=to.partition), count)
 
 
 class _losses:  # noqa: N801 - read as a phrase: with _losses("commit")

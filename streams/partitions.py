@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from streams.hosting import LayoutChangedError
+from streams.hosting import LayoutChangedError, PartitionHost
 from streams.merging import Batch
 from streams.partition_log import Cluster
 from streams.runner import Gate, Meter, Runner, Status
@@ -94,6 +94,11 @@ class Partitions:
     def statuses(self) -> list[Status]:
         """How each runner is, in order."""
         return [self._runners[name].status for name in sorted(self._runners)]
+
+    def host(self, name: str, number: int) -> PartitionHost | None:
+        """The state in memory of a host and partition, if it is open here."""
+        runner = self._runners.get((name, number))
+        return None if runner is None else runner.host
 
     def fail(self, error: Exception) -> None:
         """Stop all: one partition cannot go on, and an operator has to look."""

@@ -186,6 +186,11 @@ class Runner:
         self._host = None
         self.status.state = "closed"
 
+    @property
+    def host(self) -> PartitionHost | None:
+        """The state in memory, while the partition is open."""
+        return self._host
+
     def position(self, topic: str) -> int | None:
         """The offset to read next of a topic, if the state is there to tell it."""
         return None if self._host is None else self._host.positions.next.get(topic)
@@ -232,8 +237,10 @@ class Runner:
         await self._log.open()
         self.status.state = "restoring"
         name, number = self.status.host, self.status.partition
-        restored = await self._log.restore(lambda done, total: self._owner.meter.restored(name, number, done, total))
-        starts = await self._log.starts([topic for topic, _ in self._inputs])
+        restored, starts = await self._log.restore(
+            [topic for topic, _ in self._inputs],
+            lambda done, total: self._owner.meter.restored(name, number, done, total),
+        )
         host = PartitionHost(self._owner.topology, name, number, restored)
         for topic, start in starts.items():
             known = host.positions.next.setdefault(topic, start)
@@ -265,7 +272,7 @@ class Runner:
 
     async def _wait(self, host: PartitionHost) -> None:
         """Until there is something to take, or a timer is due."""
-        while self._paused or not (self._is_ready(host) or self._is_due(host)):
+        while self._paused or not (self._is_ready(host) or self._is_due(host) or self._merge.has_skips):
             self._idle.set()
             self._news.clear()
             with suppress(TimeoutError):
@@ -305,6 +312,8 @@ class Runner:
         self._idle.clear()
         if self._gaps:
             await self._read_again(host)
+        for piece in self._merge.skips():
+            self._fold(host, piece)
         taken = 0
         most = 1 if self._careful else MOST_RECORDS
         while not self._paused and taken < most and self._is_ready(host) and self._merge.count:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from renkei.looking import looking
+from renkei.moving import refuse_moved
 from renkei.options import FolderArgument, JsonOption, StateOption, command_of, opened_folder, say_json, told
 from renkei.runner import wall_clock
 from renkei.wiring import FILE
@@ -49,6 +50,7 @@ def signal(
 
 def send(file: Path, name: str, journeys: list[tuple[Ref, Ref]], now: int) -> None:
     """Append the signal for each journey and record; a run that is going on takes it."""
+    refuse_moved(file)
     store = Store(file)
     try:
         with store.transaction():

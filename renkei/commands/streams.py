@@ -37,7 +37,7 @@ def streams(
         project = opened_folder(folder, state)
         edition = project.compile()
         edition.problems.refuse()
-        _require_topics(project, edition.book, broker)
+        require_topics(project, edition.book, broker)
         with observed(metrics_host, metrics_port) as seen:
             typer.echo(f"{project.settings.project}: streams; see {seen.address}/readyz. Stop with Ctrl-C.")
             asyncio.run(serve(project, edition.book, broker, seen.meter, seen.health, lag=lag))
@@ -67,7 +67,8 @@ async def serve(folder: Folder, book: Book, broker: str, meter: Meter, health: H
         telling.cancel()
 
 
-def _require_topics(folder: Folder, book: Book, broker: str) -> None:
+def require_topics(folder: Folder, book: Book, broker: str) -> None:
+    """Make sure that the topics of a project are there. Raises WorkflowError where one is missing."""
     admin = Admin(broker_of(folder, broker))
     try:
         require(admin, topics_of(folder, book))

@@ -44,7 +44,7 @@ class Process:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def ended(self, seconds: float = 30) -> int:
+    def ended(self, seconds: float = 60) -> int:
         """Wait for its end: the exit code; negative, the signal."""
         deadline = time.monotonic() + seconds
         while self.is_alive:

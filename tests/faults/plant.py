@@ -26,7 +26,7 @@ from tests.faults.project import secrets, write_project
 from tests.kafka.shop import read_all
 
 WORKSPACE = "main"
-PATIENCE = 90.0
+PATIENCE = 180.0
 QUIET = 2.5
 """Seconds without a new effect, command or outcome, before all counts as at rest: longer than any wait in a worker."""
 
@@ -257,7 +257,8 @@ class Plant:
 
     def tails(self) -> str:
         """What the processes said at last, and what the checker says."""
-        return "\n".join([str(self.findings().counts()), *(one.tail() for one in self.started[-8:])])
+        said = [line for one in self.running()[-8:] for line in (one.tail(), f"now: {_health(one)[1]}")]
+        return "\n".join([str(self.findings().counts()), *said])
 
     def close(self) -> None:
         """End everything."""
@@ -273,14 +274,18 @@ def _partitions(topic: str, count: int) -> Iterable[Partition]:
 
 
 def _is_ready(one: Process) -> bool:
-    said = one.said()
-    if "-streams" not in one.name:
-        return "ready." in said
-    found = re.search(r"http://[^/\s]+/readyz", said)
+    return _health(one)[0]
+
+
+def _health(one: Process) -> tuple[bool, str]:
+    """Whether a process says that it is ready, and what it says."""
+    found = re.search(r"http://[^/\s]+/readyz", one.said())
     if found is None:
-        return False
+        return False, "no page yet"
     try:
         with urllib.request.urlopen(found[0], timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+            return answer.status == 200, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return False, error.read().decode()
+    except OSError as error:
+        return False, str(error)

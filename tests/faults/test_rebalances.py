@@ -21,7 +21,7 @@ def _come_and_go(plant: Plant, rounds: int, edits: int, longest: float) -> None:
         leaving = guests.pop(0)
         leaving.send(signal.SIGTERM)
         # Who is asked before it has begun to work is ended by the signal itself.
-        assert leaving.ended(20) in {0, -signal.SIGTERM}, leaving.tail()
+        assert leaving.ended() in {0, -signal.SIGTERM}, leaving.tail()
         kind = leaving.name.partition("-")[2]
         guests.append(plant.start(kind, state=f"guest-{kind}"))
 

@@ -30,5 +30,5 @@ def test_one_that_wakes_up_after_another_took_over_does_no_harm(plant: Plant, ki
     plant.rest()
     for one in (*suspended, successor, other):
         one.send(signal.SIGTERM)
-        assert one.ended(20) == 0, one.tail()
+        assert one.ended() == 0, one.tail()
     assert plant.rest().expected > 8

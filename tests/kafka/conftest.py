@@ -37,6 +37,16 @@ def broker(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def topics() -> str:
     """What the names of a test's topics, groups and transactional ids begin with."""
+    return _prefix()
+
+
+@pytest.fixture(scope="module")
+def prefix() -> str:
+    """The same for a whole module."""
+    return _prefix()
+
+
+def _prefix() -> str:
     return f"t{uuid.uuid4().hex[:10]}."
 
 

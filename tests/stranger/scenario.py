@@ -76,9 +76,10 @@ def main(path: Path) -> dict[str, object]:
         flow.tell(command.journey, OutcomeOf(at=NOW, fire=command.fire, outcome=outcomes[command.id]))
     flow.run()
     decisions = [wire.read_entry(entry) for entry in flow.store.read("decisions")]
+    done = [f"{one.rule} {one.anchor}" for one in decisions if one.kind == "done"]
     return {
         "kinds": sorted(installed()), "stages": [stage().name for stage in installed_stages()],
-        "actions": sorted(folder.project.actions), "done": [f"{one.rule} {one.anchor}" for one in decisions if one.kind == "done"],
+        "actions": sorted(folder.project.actions), "done": done,
     }  # fmt: skip
 
 

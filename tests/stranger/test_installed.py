@@ -12,14 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.stranger.installing import HOUSE, install
 from tests.stranger.test_chat import CHEER
-
-PACKAGE = Path(__file__).parent
-HOUSE = PACKAGE.parents[1]
-PIP = (
-    "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index",
-    "--no-cache-dir", "--no-compile",
-)  # fmt: skip
 
 
 class Chat:
@@ -65,9 +59,7 @@ def chat() -> Iterator[Chat]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for packages with the stranger's package in it."""
-    target = tmp_path_factory.mktemp("site")
-    subprocess.run([sys.executable, *PIP, "--target", str(target), str(PACKAGE)], check=True, cwd=target, timeout=60)
-    return target
+    return install(tmp_path_factory.mktemp("site"))
 
 
 def project(folder: Path, url: str) -> Path:

@@ -26,7 +26,7 @@ _read: Unpacker[Seen] = Unpacker(Seen)
 
 
 class Reductions:
-    """Tells in the tab ``facts.Deals`` of each deal how often its amount was lowered; the records have the deals' ids."""
+    """Tells in the tab ``facts.Deals`` how often the amount of each deal was lowered, under the deal's own id."""
 
     name: ClassVar[str] = "reductions"
     reads: ClassVar[tuple[str, ...]] = ("changes.zoho.Deals",)

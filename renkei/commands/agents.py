@@ -1,0 +1,71 @@
+"""``renkei agents``: run the plain Faust agents of installed packages."""
+
+import asyncio
+import signal
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from renkei.agents import GROUP, agents_of, installed_agents
+from renkei.commands.streams import require_topics
+from renkei.observing import MetricsHost, MetricsPort, observed
+from renkei.options import BrokerOption, ProjectOption, opened_folder, told
+from renkei.web import Health
+from rules.errors import refuse
+
+if TYPE_CHECKING:
+    from streams.faust_agents import Agents
+
+
+def agents(
+    folder: ProjectOption = Path(),
+    broker: BrokerOption = "",
+    metrics_port: MetricsPort = 0,
+    metrics_host: MetricsHost = "127.0.0.1",
+) -> None:
+    """Run the plain Faust agents of installed packages, in a group of their own; any number of these may run."""
+    with told():
+        project = opened_folder(folder)
+        edition = project.compile()
+        edition.problems.refuse()
+        registers = installed_agents()
+        if not registers:
+            refuse("no installed package has agents", f"Install one that names them under `{GROUP}`.")
+        require_topics(project, edition.book, broker)
+        with observed(metrics_host, metrics_port) as seen:
+            made = agents_of(project, broker, registers, seen.meter)
+            names = ", ".join(registers)
+            typer.echo(f"{project.settings.project}: agents {names}; see {seen.address}/readyz. Stop with Ctrl-C.")
+            _run(made, seen.health)
+
+
+def _run(made: "Agents", health: Health) -> None:
+    from streams.faust_agents import AgentFailedError  # noqa: PLC0415 - the broker's libraries
+
+    try:
+        asyncio.run(_serve(made, health))
+    except AgentFailedError as error:
+        where = "".join(traceback.format_tb(error.__cause__.__traceback__)) if error.__cause__ else ""
+        typer.echo(f"{where}{error}", err=True)  # where, and never what: an exception's text may hold a customer's data
+        raise typer.Exit(1) from error.__cause__
+
+
+async def _serve(made: "Agents", health: Health) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, made.stop)
+    telling = asyncio.create_task(_tell(made, health))
+    try:
+        await made.run()
+    finally:
+        telling.cancel()
+
+
+async def _tell(made: "Agents", health: Health) -> None:
+    while True:
+        health.turn()
+        if made.is_assigned:
+            health.ready("start")
+        await asyncio.sleep(0.5)
