@@ -46,7 +46,6 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     streams.streams,
     connectors.connectors,
     agents.agents,
-    migrate.migrate,
     status.status,
     lag.lag,
     explain.explain,
