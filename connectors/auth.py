@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from abc import abstractmethod
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,6 +15,8 @@ from connectors.credentials import Credentials
 from connectors.settings import ConnectionSettings
 
 FORM = "application/x-www-form-urlencoded"
+CHALLENGES = 5
+"""How often Vtiger's login is tried where other processes log in as the same user at the same time."""
 
 
 class TokenAuth:
@@ -111,9 +114,17 @@ class OAuth(TokenAuth):
         return self._refused(code)
 
 
+class _Overtaken(Exception):  # noqa: N818 - it reaches nobody
+    """A login whose challenge may have been replaced by that of another login of the same user."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+
 class VtigerSession(TokenAuth):
     """Vtiger's session: a challenge hashed with the access key; the session name goes into query or form."""
 
+    _overtaken = frozenset({"INVALID_USER_CREDENTIALS", "INVALID_AUTH_TOKEN"})
     _ended = frozenset({"INVALID_SESSIONID", "SESSION_EXPIRED", "SESSION_LEFT_IDLE", "AUTHENTICATION_REQUIRED"})
 
     def sign(self, request: Request, token: str) -> Request:
@@ -132,6 +143,16 @@ class VtigerSession(TokenAuth):
         return isinstance(error, dict) and error.get("code") in self._ended
 
     def _login(self) -> str:
+        for _ in range(CHALLENGES - 1):
+            with suppress(_Overtaken):
+                return self._answered()
+        try:
+            return self._answered()
+        except _Overtaken as error:
+            raise self._refused(error.code) from None
+
+    def _answered(self) -> str:
+        """One challenge, answered. A user has one challenge at a time: that of another process takes ours away."""
         user = self._credentials.get("username").reveal()
         challenge = self._result(
             Request(method="GET", path="/webservice.php", params={"operation": "getchallenge", "username": user})
@@ -151,4 +172,5 @@ class VtigerSession(TokenAuth):
         if answer.get("success") is True and isinstance(result, dict):
             return result
         error = answer.get("error")
-        raise self._refused(error.get("code") if isinstance(error, dict) else "")
+        code = error.get("code") if isinstance(error, dict) else ""
+        raise _Overtaken(code) if code in self._overtaken else self._refused(code)

@@ -16,6 +16,7 @@ from rules.errors import Place, WorkflowError, refuse
 from sandbox.broker.errors import BrokerError
 from schemas.codec import to_json
 from streams.store import StoreError
+from streams.topology import HaltedError
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="[DIR]", help="The project folder.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
@@ -30,7 +31,7 @@ ProjectOption = Annotated[
     Path, typer.Option("--project", metavar="DIR", help="The project folder.", show_default=False)
 ]
 
-EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, KafkaTrouble, BrokerError)
+EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, KafkaTrouble, BrokerError, HaltedError)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from streams.merging import Batch
 from streams.partition_log import Cluster
 from streams.partitions import Partitions
 from streams.runner import Meter, Status
-from streams.topology import Incoming, Topology
+from streams.topology import HaltedError, Incoming, Topology
 
 VERSION = "0.15.3"
 POLL = 0.25
@@ -44,7 +44,7 @@ _RELIED_ON: tuple[tuple[Any, str], ...] = (
 )
 
 
-class FaustMismatchError(RuntimeError):
+class FaustMismatchError(HaltedError):
     """This version of Faust is not the one that the runtime was built against."""
 
 

@@ -18,10 +18,10 @@ from streams.changelog import Layout, Restored
 from streams.flow import Flow, StageRows, without_joins
 from streams.journeys import Journeys
 from streams.stage import Changed, Output, Place, Source, Stage, States
-from streams.topology import ORIGIN, SPREAD, Headers, Incoming, Outgoing, Topology, Workspace
+from streams.topology import ORIGIN, SPREAD, HaltedError, Headers, Incoming, Outgoing, Topology, Workspace
 
 
-class LayoutChangedError(RuntimeError):
+class LayoutChangedError(HaltedError):
     """The state was written over another partition count, or fused and not spread: keys would change their homes."""
 
 

@@ -5,6 +5,7 @@ fences the one who had it before (aiokafka sends no group metadata with offsets,
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +21,8 @@ from streams.changelog import Restored
 from streams.hosting import Work
 from streams.snapshot import REWRITE_FROM, Record, Snapshot
 from streams.topology import Outgoing
+
+_log = logging.getLogger(__name__)
 
 BATCH_BYTES = 900_000
 REQUEST_BYTES = 8_000_000
@@ -75,6 +78,7 @@ class PartitionLog:
         self._changelog = TopicPartition(cluster.topic(topics.state(host)), number)
         self._producer: AIOKafkaProducer | None = None
         self._snapshot: Snapshot | None = None
+        self._keeps_snapshot = True
 
     async def open(self) -> None:
         """Fence whoever had the partition, and settle what they left unfinished.
@@ -203,10 +207,19 @@ class PartitionLog:
     def _from_snapshot(self, restored: Restored, earliest: int, end: int) -> int:
         """Take what the local file tells; where the changelog has to be read from."""
         folder = self._cluster.folder
-        if folder is None:
+        if folder is None or not self._keeps_snapshot:
             return earliest
-        folder.mkdir(parents=True, exist_ok=True)
-        self._snapshot = Snapshot(folder / f"{self._cluster.owner(self.host, self.number)}.snapshot")
+        path = folder / f"{self._cluster.owner(self.host, self.number)}.snapshot"
+        try:
+            return self._told_by(path, restored, earliest, end)
+        except OSError as error:
+            # It may be half read, so the partition is opened anew, without it.
+            self._go_without(path, error)
+            raise LogLostError(f"the snapshot {path} cannot be used: {error.strerror}") from error
+
+    def _told_by(self, path: Path, restored: Restored, earliest: int, end: int) -> int:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._snapshot = Snapshot(path)
         for chunk in self._snapshot.read(_now(), earliest, end):
             restored.take(chunk.records)
         if self._snapshot.size > REWRITE_FROM and restored.count > 2 * restored.live:
@@ -218,10 +231,21 @@ class PartitionLog:
         """Copy rows to the local file; on a full disk go on without it, since the changelog has them."""
         try:
             snapshot.append(rows, end, _now())
-        except OSError:
-            snapshot.close()
-            snapshot.path.unlink(missing_ok=True)
+        except OSError as error:
+            self._go_without(snapshot.path, error)
+
+    def _go_without(self, path: Path, error: OSError) -> None:
+        """Keep no snapshot from now on, and leave no torn one behind."""
+        self._keeps_snapshot = False
+        if self._snapshot is not None:
+            self._snapshot.close()
             self._snapshot = None
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        _log.warning(
+            "the snapshot %s cannot be kept (%s). Nothing is lost: the changelog has it all, and the next start reads "
+            "it from there. Make room or make the folder writable, and start again.", path, error.strerror,
+        )  # fmt: skip
 
 
 class _Sent(NamedTuple):

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from streams.hosting import PartitionHost
+from streams.hosting import LayoutChangedError, PartitionHost
 from streams.merging import Batch
 from streams.partition_log import Cluster
 from streams.runner import Gate, Meter, Runner, Status
@@ -59,7 +59,14 @@ class Partitions:
         await asyncio.gather(*(runner.pause() for runner in self._runners.values()))
 
     async def assign(self, numbers: Iterable[int]) -> None:
-        """Serve just these partitions from now on; those that stay keep their state."""
+        """Serve just these partitions from now on; those that stay keep their state.
+
+        A number that the project does not know ends all: a topic was given more partitions.
+        """
+        numbers = set(numbers)
+        if max(numbers, default=0) >= self.topology.partitions:
+            self.fail(LayoutChangedError(_too_many(max(numbers) + 1, self.topology.partitions)))
+            numbers = set()
         wanted = {(host, number) for host in self.topology.hosts() for number in numbers}
         await asyncio.gather(*(self._runners.pop(name).close() for name in [*self._runners] if name not in wanted))
         for name in sorted(wanted):
@@ -117,3 +124,11 @@ class Partitions:
             self.meter.stalled(*name, name in stalled)
         await self.seek(stalled)
         return [f"{topic}/{number}" for topic, number in stalled]
+
+
+def _too_many(found: int, known: int) -> str:
+    return (
+        f"a topic of the flow has {found} partitions now, and the project says {known}: the partition count may not "
+        "change, since keys would part from their state. Nothing more is taken. `renkei topics` names the topic; make "
+        "it anew with the former count, or begin anew under another `prefix`."
+    )

@@ -14,7 +14,7 @@ from schemas.values import SECOND
 from streams.hosting import LayoutChangedError, PartitionHost
 from streams.merging import Batch, Merge, Piece
 from streams.partition_log import Cluster, FencedError, LogLostError, PartitionLog
-from streams.topology import Topology
+from streams.topology import HaltedError, Topology
 
 WAIT_STEP = 0.02
 LONGEST_TAB = 1.0
@@ -113,7 +113,7 @@ class Owner(Protocol):
         ...
 
 
-class RetentionError(RuntimeError):
+class RetentionError(HaltedError):
     """The broker has deleted what was not read yet; nothing may be skipped silently."""
 
     def __init__(self, topic: str, partition: int, known: int, start: int) -> None:
@@ -200,7 +200,7 @@ class Runner:
     async def _run(self) -> None:
         try:
             await self._live()
-        except LayoutChangedError as error:
+        except HaltedError as error:
             self._owner.fail(error)
         except Exception as error:
             self._fell("failed", error)

@@ -21,6 +21,10 @@ ORIGIN = "origin"
 Headers = Sequence[tuple[str, bytes]]
 
 
+class HaltedError(RuntimeError):
+    """A partition cannot go on before a person has mended something; the message says what."""
+
+
 class Framing(Protocol):
     """How nouns stand on a broker (``schemas.contracts``)."""
 

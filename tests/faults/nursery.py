@@ -44,7 +44,7 @@ class Process:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def ended(self, seconds: float = 30) -> int:
+    def ended(self, seconds: float = 60) -> int:
         """Wait for its end: the exit code; negative, the signal."""
         deadline = time.monotonic() + seconds
         while self.is_alive:
@@ -91,6 +91,7 @@ class Nursery:
         assert self._inner.stdin is not None
         assert self._inner.stdout is not None
         asked = {"words": [*words], "environment": dict(environment), "log": str(log), "file_size": file_size}
+        log.touch()
         self._inner.stdin.write(json.dumps(asked) + "\n")
         self._inner.stdin.flush()
         return Process(name, int(self._inner.stdout.readline()), log)

@@ -5,15 +5,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from connectors.kafka_io import Admin, Delivered, Outgoing, Partition, Producer
+from connectors.kafka_io import Admin, BrokerAway, Delivered, Outgoing, Partition, Producer
 from renkei.contracts import Contracts
 from renkei.streaming import Nouns
 from sandbox.server import Sandbox
 from schemas import keys, topics
-from schemas.codec import from_json, pack
+from schemas.codec import CodecError, from_json, pack
 from schemas.commands import Command, Report
 from schemas.events import ChangeEvent
 from schemas.messages import Loaded
@@ -25,7 +26,7 @@ from tests.faults.project import secrets, write_project
 from tests.kafka.shop import read_all
 
 WORKSPACE = "main"
-PATIENCE = 90.0
+PATIENCE = 180.0
 QUIET = 2.5
 """Seconds without a new effect, command or outcome, before all counts as at rest: longer than any wait in a worker."""
 
@@ -55,11 +56,14 @@ class Plant:
         made = renkei("topics", folder, "--broker", self.near)
         assert made.code == 0, made.err
         self.admin = Admin(self.near)
-        self._producer = Producer(self.near, transactional_id=f"{prefix}feeder")
+        self._producer: Producer | None = None
+        self._backlog: list[Outgoing] = []
         self._contracts = Contracts()
         self.started: list[Process] = []
         self.history: list[Edit] = []
         self.fed = 0
+        self._is_known = False
+        """Whether the CRMs were asked what they hold; processes that start later need not ask again."""
         self._contract_ids: dict[str, str] = {}
         for tab in ("zoho:Deals", "zoho:Accounts", "vtiger:Project"):
             self._mark_loaded(tab)
@@ -72,6 +76,8 @@ class Plant:
         words = [command, *names, "--project", str(self.folder)]
         if command == "streams":
             words += ["--state", str(self.folder / (state or f"state-{number}")), "--metrics-port", "0"]
+        elif self._is_known:
+            words.append("--offline")
         log = self.folder / "logs" / f"{number}-{command}.log"
         log.parent.mkdir(exist_ok=True)
         made = self.nursery.start(
@@ -90,24 +96,48 @@ class Plant:
             self.until(lambda one=one: _is_ready(one) or not one.is_alive, f"{one.name} is ready")  # type: ignore[misc]
             assert one.is_alive, one.tail()
 
-    def watch_contracts(self, **environment: str) -> Process:
+    def watch_contracts(self) -> Process:
         """A capture of Salesforce; the first one is waited for until it has loaded."""
-        made = self.start("capture", "salesforce", **environment)
+        made = self.start("capture", "salesforce")
         topic = topics.changes("salesforce:Contract")
         self.until(lambda: bool(self.read(topic)), "the first load of contracts")
+        self._is_known = True
         return made
 
     # -- what people do --------------------------------------------------------------
 
-    def play(self, edits: Sequence[Edit]) -> None:
-        """People edit records; the changes of Zoho are told to the broker here, those of Salesforce by its capture."""
+    def play(self, edits: Sequence[Edit], *, later: bool = False) -> None:
+        """People edit records; the changes of Zoho are told to the broker here, those of Salesforce by its capture.
+
+        Told ``later`` is with the next edits, where the broker cannot be reached now.
+        """
         told = [self._told(edit) for edit in edits]
-        with self._producer.transaction() as transaction:
-            for out in told:
-                if out is not None:
-                    transaction.send(out)
-                    self.fed += 1
+        self._backlog += [out for out in told if out is not None]
         self.history += edits
+        if not later:
+            self.until(self._deliver, "the broker takes the changes")
+
+    def _deliver(self) -> bool:
+        """Tell the broker what waits; where nobody knows whether it heard, again: repetitions count once."""
+        try:
+            self._send(self._backlog)
+        except BrokerAway:
+            return False
+        self.fed += len(self._backlog)
+        self._backlog.clear()
+        return True
+
+    def _send(self, messages: Sequence[Outgoing]) -> None:
+        producer = self._producer or Producer(self.near, transactional_id=f"{self.prefix}feeder")
+        self._producer = None
+        try:
+            with producer.transaction() as transaction:
+                for out in messages:
+                    transaction.send(out)
+        except BrokerAway:
+            producer.close()
+            raise
+        self._producer = producer
 
     def _told(self, edit: Edit) -> Outgoing | None:
         if edit.tab == CONTRACTS:
@@ -141,8 +171,7 @@ class Plant:
 
     def put(self, topic: str, key: bytes | None, value: bytes | None, headers: Any = (), number: int = 0) -> None:
         """Write anything to a topic."""
-        with self._producer.transaction() as transaction:
-            transaction.send(Outgoing(self.prefix + topic, key, value, headers, number, now()))
+        self._send([Outgoing(self.prefix + topic, key, value, headers, number, now())])
 
     def _mark_loaded(self, tab: str) -> None:
         home = keys.home(WORKSPACE, "", self.partitions, spread=False)
@@ -155,7 +184,7 @@ class Plant:
     def findings(self) -> Findings:
         """What the checker says now."""
         crms = self.sandbox
-        ledgers = {crm.kind: crm.ledger() for crm in (crms.zoho, crms.salesforce, crms.vtiger)}
+        ledgers = {str(crm.kind): crm.ledger() for crm in (crms.zoho, crms.salesforce, crms.vtiger)}
         return check(self.history, ledgers, crms.zoho.records(DEALS), crms.vtiger.records(PROJECTS))
 
     def read(self, topic: str) -> list[Delivered]:
@@ -163,9 +192,12 @@ class Plant:
         return read_all(self.near, self.prefix + topic, self.admin)
 
     def nouns(self, topic: str) -> list[Any]:
-        """The same, decoded."""
-        nouns = Nouns()
-        return [nouns.decode(one.value or b"", one.headers, topic) for one in self.read(topic)]
+        """The same, decoded; what nobody can read is left out."""
+        nouns, found = Nouns(), []
+        for one in self.read(topic):
+            with suppress(CodecError):
+                found.append(nouns.decode(one.value or b"", one.headers, topic))
+        return found
 
     def commands(self) -> list[Command]:
         """All commands."""
@@ -225,13 +257,15 @@ class Plant:
 
     def tails(self) -> str:
         """What the processes said at last, and what the checker says."""
-        return "\n".join([str(self.findings().counts()), *(one.tail() for one in self.started[-8:])])
+        said = [line for one in self.running()[-8:] for line in (one.tail(), f"now: {_health(one)[1]}")]
+        return "\n".join([str(self.findings().counts()), *said])
 
     def close(self) -> None:
         """End everything."""
         for one in self.running():
             one.kill()
-        self._producer.close()
+        if self._producer is not None:
+            self._producer.close()
         self.admin.close()
 
 
@@ -240,14 +274,18 @@ def _partitions(topic: str, count: int) -> Iterable[Partition]:
 
 
 def _is_ready(one: Process) -> bool:
-    said = one.said()
-    if "-streams" not in one.name:
-        return "ready." in said
-    found = re.search(r"http://[^/\s]+/readyz", said)
+    return _health(one)[0]
+
+
+def _health(one: Process) -> tuple[bool, str]:
+    """Whether a process says that it is ready, and what it says."""
+    found = re.search(r"http://[^/\s]+/readyz", one.said())
     if found is None:
-        return False
+        return False, "no page yet"
     try:
         with urllib.request.urlopen(found[0], timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+            return answer.status == 200, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return False, error.read().decode()
+    except OSError as error:
+        return False, str(error)

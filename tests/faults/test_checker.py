@@ -72,8 +72,7 @@ def _lose(plant: Plant) -> None:
     plant.until(lambda: plant.findings().expected == len(plant.nouns(topics.commands("zoho"))), "all commands are out")
     vtiger.kill()
     forget_records(plant, topics.commands("zoho"))
-    plant.start("connectors", "zoho")
-    plant.until(lambda: len(plant.parked()) > 0, "the worker says what was lost")
+    plant.ready(plant.start("connectors", "zoho"))
 
 
 def _double(plant: Plant) -> None:

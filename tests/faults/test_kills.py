@@ -1,5 +1,8 @@
 """kill -9 of streams, workers and captures, at drawn moments and at each named point: nothing is lost or done twice."""
 
+import json
+import signal
+import time
 from random import Random
 
 import pytest
@@ -43,7 +46,7 @@ def test_killed_at_each_point_one_after_another(make_plant: MakePlant, broker: C
     for number, point in enumerate(POINTS[kind]):
         victim = plant.start(kind, *(["salesforce"] if kind == "capture" else []), state="same", RENKEI_KILL_AT=point)
         plant.play(history(15, 60, seed=number, first=number * 15))
-        assert victim.ended(60) == -signal.SIGKILL
+        assert victim.ended(120) == -signal.SIGKILL
     plant.start(kind, *(["salesforce"] if kind == "capture" else []), state="same")
     assert plant.rest().expected > 5
 
