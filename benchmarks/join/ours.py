@@ -106,9 +106,9 @@ class JsonTopic:
 
     def read(self, record: Incoming) -> tuple[str, str, Any]:
         """A change event. Its position is its offset, its time the record's."""
-        key = record.key.decode()
+        key, value = (record.key or b"").decode(), record.value or b"null"
         event = ChangeEvent(
-            tab=self._tab, record_id=key, op="update", after=from_json(record.value), committed_at=record.at,
+            tab=self._tab, record_id=key, op="update", after=from_json(value), committed_at=record.at,
             seen_at=record.at, source_position=record.offset,
         )  # fmt: skip
         return WORKSPACE, key, event

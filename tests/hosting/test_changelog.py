@@ -26,10 +26,11 @@ def restored(*records: tuple[bytes, bytes | None]) -> Restored:
 
 def expected(written: list[tuple[str, str, Changed]]) -> dict[tuple[str, str, str, str], tuple[bytes, int | None]]:
     rows: dict[tuple[str, str, str, str], tuple[bytes, int | None]] = {}
-    for stage, workspace, (key, part, content, due) in written:
-        rows.pop((stage, workspace, key, part), None)
-        if content is not None:
-            rows[(stage, workspace, key, part)] = content, due
+    for stage, workspace, row in written:
+        name = (stage, workspace, row.key, row.part)
+        rows.pop(name, None)
+        if row.content is not None:
+            rows[name] = row.content, row.due
     return rows
 
 
