@@ -26,11 +26,11 @@ def restored(*records: tuple[bytes, bytes | None]) -> Restored:
 
 def expected(written: list[tuple[str, str, Changed]]) -> dict[tuple[str, str, str, str], tuple[bytes, int | None]]:
     rows: dict[tuple[str, str, str, str], tuple[bytes, int | None]] = {}
-    for stage, workspace, row in written:
-        name = (stage, workspace, row.key, row.part)
+    for stage, workspace, one in written:
+        name = (stage, workspace, one.key, one.part)
         rows.pop(name, None)
-        if row.content is not None:
-            rows[name] = row.content, row.due
+        if one.content is not None:
+            rows[name] = one.content, one.due
     return rows
 
 
