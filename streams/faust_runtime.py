@@ -13,7 +13,7 @@ from typing import Any, cast
 import aiokafka
 import faust
 from aiokafka import TopicPartition
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, NoOffsetForPartitionError
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 from yarl import URL
@@ -93,7 +93,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
     ) -> Any:
         """What was read per partition, with the bounds of each batch; ends of transactions alone are a batch too."""
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout, None)
+        try:
+            fetched = await super()._fetch_records(consumer, active_partitions, timeout, None)
+        except NoOffsetForPartitionError:  # a rebalance made it forget where we read; we seek after each
+            return {}
         owner = cast(BatchConsumer, self.consumer)
         batches = {}
         for tp in active_partitions & consumer.assignment():
@@ -161,8 +164,6 @@ class BatchConsumer(driver.Consumer):
         except (asyncio.CancelledError, ConsumerStoppedError):
             if not self.app.should_stop:
                 raise
-
-    # -- what is ours, not Faust's --------------------------------------------------------------
 
     async def perform_seek(self) -> None:
         """Positions are in the state, so there is nothing to ask the group for."""
@@ -279,13 +280,14 @@ class Streams:
         watching = asyncio.create_task(self._watch())
         await self._app.start()
         try:
-            await self._stop.wait()
+            await self._app.wait(self._stop.wait())  # also over when a part of the app crashed
         finally:
             watching.cancel()
             await self.partitions.close()
             await self._app.stop()
-        if self.partitions.failure is not None:
-            raise self.partitions.failure
+        failure = self.partitions.failure or self._app.crash_reason
+        if failure is not None:
+            raise failure
 
     def stop(self) -> None:
         """Ask it to end."""
@@ -306,9 +308,7 @@ class Streams:
         app.on_partitions_revoked.connect(cast(Any, self._revoked), weak=False)
         app.on_partitions_assigned.connect(cast(Any, self._assigned), weak=False)
         for host, names in partitions.topology.hosts().items():
-            topic = app.topic(
-                *[app.cluster.topic(name) for name in names], key_serializer="raw", value_serializer="raw"
-            )
+            topic = app.topic(*map(app.cluster.topic, names), key_serializer="raw", value_serializer="raw")
             app.agent(topic, name=host)(_agent(partitions, host))
 
     async def _revoked(self, app: Any, revoked: set[Any], **_: Any) -> None:
