@@ -30,6 +30,8 @@ POLL = 0.25
 FETCH_WAIT_MS = 25
 """A fetch holds back partitions that were not in it for so long at most."""
 WATCH_EVERY = 10.0
+YOUNG = (50_000, 20, 100)
+"""When the garbage collector looks: state is kept for long, and to look through it often is for nothing."""
 
 _RELIED_ON: tuple[tuple[Any, str], ...] = (
     (driver.Consumer, "_new_consumer_thread"),
@@ -278,11 +280,14 @@ class Streams:
         """
         self._loop = asyncio.get_running_loop()
         watching = asyncio.create_task(self._watch())
+        usual = gc.get_threshold()
+        gc.set_threshold(*YOUNG)
         await self._app.start()
         try:
             await self._app.wait(self._stop.wait())  # also over when a part of the app crashed
         finally:
             watching.cancel()
+            gc.set_threshold(*usual)
             await self.partitions.close()
             await self._app.stop()
         failure = self.partitions.failure or self._app.crash_reason
