@@ -219,6 +219,7 @@ class Plant:
 
     def rest(self, seconds: float = PATIENCE, *, parked: int = 0) -> Findings:
         """Wait until everything is done that must be, and nothing more comes; then all must be as the model says."""
+        self.play([])
         self.until(
             lambda: not (found := self.findings()).lost and not found.differences, "every effect is there", seconds
         )
@@ -273,9 +274,8 @@ class Plant:
         try:
             contracts = [one for one in self.nouns(topics.changes("salesforce:Contract")) if one.after]
             seen = [one.after.get("Status") for one in contracts if one.after.get("Zoho_Deal_Id__c") == deal]
-            stages = [
-                one.after.get("Stage") for one in self.nouns(topics.changes("zoho:Deals")) if one.record_id == deal
-            ]
+            deals = [one for one in self.nouns(topics.changes("zoho:Deals")) if one.record_id == deal]
+            stages = [one.after.get("Stage") for one in deals if one.after]
             commands = {one.id: one.operation for one in self.commands() if one.journey.endswith(deal)}
             reports = [one.outcome for one in self.reports() if one.outcome.command_id in commands]
             decided = [one.kind for one in self.nouns(topics.DECISIONS) if one.journey.endswith(deal)]
