@@ -8,7 +8,7 @@ import msgspec
 from connectors.base import Connector
 from connectors.framing import Framing
 from connectors.kafka_io import Delivered, Outgoing, Partition, Refused
-from connectors.kafka_ledger import Row, Rows
+from connectors.kafka_ledger import FINAL, Row, Rows
 from connectors.ledger import Entry
 from connectors.worker import group_of, lane_of
 from schemas import keys
@@ -17,6 +17,8 @@ from schemas.commands import Command
 
 WORST = 50
 """Messages in a row that cannot be read, after which a partition stops: then it is not the messages that are wrong."""
+AGAIN = "again"
+"""The header of a command that an operator has sent once more: what became of it before does not count."""
 
 
 class Serves(Protocol):
@@ -93,12 +95,21 @@ class Bench:
             return
         self._bad = 0
         if self.rows.settled_to(self.lane, command.id) < told.offset:
+            if any(name == AGAIN for name, _ in told.headers):
+                self._begin_again(command)
             self.waiting[told.offset] = command
             self._found_sent(command)
 
     def low_without(self, settled: set[int]) -> int:
         """Up to which offset all is settled once these are."""
         return next((offset for offset in self.waiting if offset not in settled), self.next)
+
+    def _begin_again(self, command: Command) -> None:
+        """What became of it before does not count: the row that says so may be of before an operator's word."""
+        row = self.rows.get(self.lane, command.id)
+        if row is not None and row.entry.state in FINAL:
+            planned = Entry(command=command, state="planned", attempts=row.entry.attempts)
+            self.rows.put(self.lane, Row(planned, row.offset))
 
     def _found_sent(self, command: Command) -> None:
         """A claim of somebody else is looked up a while after we came, by our own clock."""

@@ -63,6 +63,12 @@ class Rows:
         final = self._final.get(f"{lane}/{command_id}")
         return -1 if final is None else final.offset
 
+    def unknown(self) -> Iterator[tuple[str, Row]]:
+        """The rows of commands whose effect nobody can tell, each with its lane: an operator decides about them."""
+        for name, final in self._final.items():
+            if final.state == "unknown":
+                yield name.partition("/")[0], _read(final.content)
+
     def put(self, lane: str, row: Row) -> None:
         """Keep a row that was written."""
         self._keep(f"{lane}/{row.entry.command.id}", row, pack(row))

@@ -290,20 +290,29 @@ class Consumer:
             self._watched[one] = before._replace(sought=True)
 
 
-def everything(consumer: Consumer, ends: Mapping[Partition, int]) -> Iterator[Delivered]:
-    """All that stands in compacted partitions before these ends, with a consumer that is used for nothing else.
+def everything(
+    consumer: Consumer, ends: Mapping[Partition, int], starts: Mapping[Partition, int] | None = None
+) -> Iterator[Delivered]:
+    """All that stands in partitions before these ends, with a consumer that is used for nothing else meanwhile.
+
+    ``starts``: the first offset to be read, where that is not 0.
 
     Raises:
-        BrokerAway: it is not delivered to the end, since a transaction is still open: ask again.
+        BrokerAway: for long nothing was delivered before the end; perhaps a transaction is still open: ask again.
     """
     consumer.assign(ends)
     for one in ends:
-        consumer.seek(one, 0)
+        consumer.seek(one, (starts or {}).get(one, 0))
     deadline = time.monotonic() + 2 * PATIENCE / 1000
-    while any((consumer.position(one) or 0) < end for one, end in ends.items()):
+    while open_ := {one for one, end in ends.items() if (consumer.position(one) or 0) < end}:
         if time.monotonic() > deadline:
-            raise BrokerAway(f"{next(iter(ends)).topic} is not delivered to its end; a transaction is open")
-        yield from consumer.poll(100, 5_000)
+            raise BrokerAway(f"{next(iter(open_)).topic} is not delivered to its end; a transaction is open")
+        consumer.hold(ends.keys() - open_)
+        delivered = consumer.poll(100, 5_000)
+        if delivered:
+            deadline = time.monotonic() + 2 * PATIENCE / 1000
+        yield from delivered
+    consumer.hold(())
 
 
 def first_at(address: str, partition: Partition, offset: int, name: str = "") -> int | None:

@@ -46,6 +46,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     streams.streams,
     connectors.connectors,
     agents.agents,
+    migrate.migrate,
     status.status,
     lag.lag,
     explain.explain,
@@ -59,7 +60,6 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
-app.command(name="migrate")(migrate.migrate_project)
 
 
 def main() -> None:

@@ -10,15 +10,23 @@ import msgspec
 
 from connectors.ledger import Entry, Ledger
 from renkei.folder import Folder
+from rules.state import Fire
 from schemas import topics
 from schemas.codec import pack
 from schemas.commands import Applied, Command, Outcome, Rejected
 from schemas.messages import Resume
-from schemas.values import Ref
 from streams.history import rules_of_journeys
 from streams.store import NewEntry, Store
 
 Word = Literal["retry", "skip", "done"]
+
+
+class LedgerPlace(NamedTuple):
+    """Where a row stands in a ledger on a broker, and at which offset of its lane its command does."""
+
+    partition: int
+    lane: str
+    offset: int
 
 
 class Doubt(NamedTuple):
@@ -26,6 +34,8 @@ class Doubt(NamedTuple):
 
     connection: str
     entry: Entry
+    place: LedgerPlace | None = None
+    """On a broker."""
 
     @property
     def command(self) -> Command:
@@ -50,17 +60,17 @@ def decide(file: Path, doubt: Doubt, word: Word, now: int) -> None:
     command = doubt.command
     store = Store(file)
     try:
-        stopped = _is_stopped(store, command.journey, command.fire)
+        fire = fire_of(store, command)
+        stopped = fire is not None and fire.state == "attention"
         if stopped:
-            message = Resume(at=now, fire=command.fire, how="retry" if word == "retry" else "skip")
-            _append(store, NewEntry(topics.JOURNEYS, command.journey, now, pack(message)))
+            _append(store, NewEntry(topics.JOURNEYS, command.journey, now, pack(resumed(command, word, now))))
         with ledger(file, doubt.connection) as book:
             if word == "retry" and not stopped:
                 book.again(command.id, now)
                 key = f"{command.tab}/{command.record_id}" if command.record_id else command.journey
                 _append(store, NewEntry(topics.commands(doubt.connection), key, now, pack(command)))
             else:
-                book.write([msgspec.structs.replace(doubt.entry, state="done", outcome=_outcome(command, word))], now)
+                book.write([msgspec.structs.replace(doubt.entry, state="done", outcome=outcome_of(command, word))], now)
     finally:
         store.close()
 
@@ -78,16 +88,21 @@ def _append(store: Store, entry: NewEntry) -> None:
         store.append([entry])
 
 
-def _is_stopped(store: Store, journey: Ref, fire: str) -> bool:
-    """Whether the fire of a command waits for somebody to look at it."""
+def fire_of(store: Store, command: Command) -> Fire | None:
+    """The fire that planned a command, if it is still on its way."""
     for key, memory in rules_of_journeys(store):
-        if key == journey:
-            found = memory.fires.get(fire)
-            return found is not None and found.state == "attention"
-    return False
+        if key == command.journey:
+            return memory.fires.get(command.fire)
+    return None
 
 
-def _outcome(command: Command, word: Word) -> Outcome:
+def resumed(command: Command, word: Word, now: int) -> Resume:
+    """The word as the command's fire is told it."""
+    return Resume(at=now, fire=command.fire, how="retry" if word == "retry" else "skip")
+
+
+def outcome_of(command: Command, word: Word) -> Outcome:
+    """What the ledger says of a command on which the word was given."""
     if word == "done":
         return Applied(command_id=command.id, record_id=command.record_id, duplicate=True)
     reason = "an operator lets it go" if word == "skip" else "an operator has it done again, as a new command"

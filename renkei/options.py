@@ -1,10 +1,10 @@
 """What the commands share: their common arguments, and how refusals and results are told."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -12,6 +12,7 @@ from connectors.credentials import CredentialError
 from connectors.kafka_io import KafkaTrouble
 from connectors.registry import UnknownConnector
 from renkei.folder import Folder, read_folder
+from renkei.wiring import FILE
 from rules.errors import Place, WorkflowError, refuse
 from sandbox.broker.errors import BrokerError
 from schemas.codec import to_json
@@ -25,6 +26,14 @@ StateOption = Annotated[
 ]
 BrokerOption = Annotated[
     str, typer.Option("--broker", metavar="ADDRESS", help="kafka://host:port; the one of renkei.yaml unless named.")
+]
+LookBrokerOption = Annotated[
+    str,
+    typer.Option(
+        "--broker",
+        metavar="ADDRESS",
+        help="kafka://host:port: look there. Unless named: here, or at the broker of renkei.yaml if nothing runs here.",
+    ),
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Use the metadata that was learned before.")]
 ProjectOption = Annotated[
@@ -72,9 +81,21 @@ def broker_of(folder: Folder, named: str = "") -> str:
     return address
 
 
-def command_of(words: str, folder: Path) -> str:
-    """A command to type next: ``renkei run``, with the folder unless one stands in it."""
-    return f"renkei {words}" if folder == Path() else f"renkei {words} {folder}"
+def looked_at(folder: Folder, named: str = "") -> str:
+    """The broker on which a project is looked after; empty where its state is on this machine."""
+    if named or (folder.state / FILE).is_file():
+        return named
+    return folder.settings.kafka.broker
+
+
+Hint: TypeAlias = Callable[[str], str]
+"""Makes a command to type next of its words."""
+
+
+def command_of(words: str, folder: Path, broker: str = "") -> str:
+    """A command to type next: ``renkei run``, with the folder unless one stands in it, and the broker if named."""
+    there = f" --broker {broker}" if broker else ""
+    return (f"renkei {words}" if folder == Path() else f"renkei {words} {folder}") + there
 
 
 def _words(error: Exception) -> str:

@@ -1,12 +1,21 @@
 """What a project's state says at a glance: the flow, its journeys, what waits, and for whom."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from renkei.doubts import doubts
 from renkei.folder import Folder
+from renkei.lag.burrow import GroupStatus
+from renkei.lag.opening import watching
+from renkei.lag.table import verdicts
+from renkei.lag.watch import by_group
 from renkei.looking import Look
+from renkei.mirror import Mirror
+from renkei.operating import parked_there
 from renkei.parts import LoggedCommands
 from renkei.wiring import FILE
+from rules.book import Book
 from rules.state import Fire, JourneyRules
 from schemas import topics
 from schemas.values import Ref
@@ -33,10 +42,40 @@ class Stopped:
 
 
 @dataclass(frozen=True)
-class Overview:
-    """Everything on one screen. ``commands`` counts those that wait per connection, at most ``MOST`` each."""
+class Consumer:
+    """A consumer group on a broker in one line. ``age`` is how long (s) the oldest unread message has waited."""
+
+    group: str
+    status: GroupStatus
+    lag: int
+    age: float | None
+    bad: tuple[str, ...]
+    """The partitions whose verdict asks for somebody, each with what it means."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How far the project is, and what waits for whom; a broker tells it otherwise than one machine."""
 
     taken: int
+    backlog: int
+    commands: dict[str, int]
+    unknown: int
+    parked: int
+    counted: Literal["changes", "offsets"] = "changes"
+    barriers: tuple[str, ...] = ()
+    consumers: tuple[Consumer, ...] = ()
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Everything on one screen. ``commands`` counts those that wait per connection, at most ``MOST`` each.
+
+    ``taken`` counts what ``counted`` names: on a broker offsets, to which the markers of transactions belong.
+    """
+
+    taken: int
+    counted: Literal["changes", "offsets"]
     backlog: int
     records: int
     not_loaded: tuple[str, ...]
@@ -51,6 +90,10 @@ class Overview:
     parked: int
     orphans: Orphans
     stale: bool
+    barriers: tuple[str, ...]
+    """Where the first load of a tab is not told on yet (on a broker)."""
+    consumers: tuple[Consumer, ...]
+    """The consumer groups (on a broker)."""
 
     @property
     def needs_somebody(self) -> bool:
@@ -61,29 +104,66 @@ class Overview:
 def overview(folder: Folder, look: Look) -> Overview:
     """The state of a project at a glance."""
     flow, log = look.flow, look.log
-    taken, waiting = backlog(log)
+    waits = waiting_here(folder, log) if look.mirror is None else waiting_there(folder, look.flow.book, look.mirror)
     memories = list(rules_of_journeys(flow.store))
     fires = [(key, fire) for key, memory in memories for fire in memory.fires.values()]
-    states: dict[str, int] = {}
-    for _, fire in fires:
-        state = fire.state if fire.state in _WAITING else "outcome" if fire.awaits else fire.state
-        states[state] = states.get(state, 0) + 1
+    stopped = [(key, fire) for key, fire in fires if fire.state == "attention"]
+    look.recall({key for key, _ in stopped})
     return Overview(
-        taken=taken,
-        backlog=waiting,
+        taken=waits.taken,
+        counted=waits.counted,
+        backlog=waits.backlog,
         records=len(flow.records.states),
         not_loaded=_not_loaded(look),
         journeys=_journeys(flow),
-        fires=dict(sorted(states.items())),
-        attention=tuple(_stopped(log, key, fire) for key, fire in fires if fire.state == "attention"),
+        fires=_states(fire for _, fire in fires),
+        attention=tuple(_stopped(log, key, fire) for key, fire in stopped),
         timers=sum(_timers(memory) for _, memory in memories),
         next_due=flow.journeys.next_due,
-        commands=_commands(log),
-        unknown=len(doubts(folder, folder.state / FILE)),
-        parked=len(parked_messages(log)),
+        commands=waits.commands,
+        unknown=waits.unknown,
+        parked=waits.parked,
         orphans=orphans(flow),
         stale=look.stale,
+        barriers=waits.barriers,
+        consumers=waits.consumers,
     )  # fmt: skip
+
+
+def waiting_here(folder: Folder, log: Store) -> Waiting:
+    """What waits on this machine."""
+    taken, backlog_ = backlog(log)
+    unknown = len(doubts(folder, folder.state / FILE))
+    return Waiting(taken, backlog_, _commands(log), unknown, len(parked_messages(log)))
+
+
+def waiting_there(folder: Folder, book: Book, mirror: Mirror) -> Waiting:
+    """What waits on a broker."""
+    taken, backlog_ = mirror.taken(book)
+    parked = len(parked_there(mirror.archive, folder.settings.kafka.prefix))
+    return Waiting(
+        taken, backlog_, mirror.commands(), len(mirror.doubts()), parked, "offsets", tuple(mirror.barriers()),
+        tuple(_consumers(folder, mirror.address)),
+    )  # fmt: skip
+
+
+def _consumers(folder: Folder, address: str) -> Iterator[Consumer]:
+    """One line per group, the worst first."""
+    with watching(folder, address) as watch:
+        rows = watch.look()
+    for one in by_group(rows):
+        members = [row for row in rows if row.group == one.group]
+        age = max((row.age for row in members if row.age is not None), default=None)
+        yield Consumer(one.group, one.status, one.totallag, age, tuple(verdicts(members)))
+
+
+def _states(fires: Iterable[Fire]) -> dict[str, int]:
+    """How many fires wait for what."""
+    states: dict[str, int] = {}
+    for fire in fires:
+        state = fire.state if fire.state in _WAITING else "outcome" if fire.awaits else fire.state
+        states[state] = states.get(state, 0) + 1
+    return dict(sorted(states.items()))
 
 
 def _journeys(flow: Embedded) -> int:

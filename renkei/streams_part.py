@@ -26,9 +26,8 @@ class StreamsPart:
         self._made = threading.Event()
         self._streams: Streams | None = None
         self._failure: BaseException | None = None
-        self._make = lambda: Streams(
-            topology_of(folder, book), cluster_of(folder, broker), Measured(meter, health), wall_clock, killing()
-        )
+        self._topology, self._cluster = topology_of(folder, book), cluster_of(folder, broker)
+        self._measured = Measured(meter, health)
         self._health = health
         self._thread = threading.Thread(target=self._run, name="renkei streams loop", daemon=True)
         self._thread.start()
@@ -69,6 +68,6 @@ class StreamsPart:
             self._made.set()
 
     async def _serve(self) -> None:
-        self._streams = self._make()
+        self._streams = Streams(self._topology, self._cluster, self._measured, wall_clock, killing())
         self._made.set()
         await self._streams.run()

@@ -6,7 +6,7 @@ and what was read of each partition is kept in the state itself (docs/decisions.
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -30,7 +30,6 @@ POLL = 0.25
 FETCH_WAIT_MS = 25
 """A fetch holds back partitions that were not in it for so long at most."""
 WATCH_EVERY = 10.0
-COLLECT_EVERY = 30.0
 
 _RELIED_ON: tuple[tuple[Any, str], ...] = (
     (driver.Consumer, "_new_consumer_thread"),
@@ -49,21 +48,21 @@ class FaustMismatchError(HaltedError):
     """This version of Faust is not the one that the runtime was built against."""
 
 
-def check_faust() -> None:
+def check_faust(version: str = faust.__version__, relied_on: Sequence[tuple[Any, str]] = _RELIED_ON) -> None:
     """Refuse another version of Faust, or one without the private names that this file relies on.
 
     Raises:
         FaustMismatchError: it says which version or name.
     """
-    if faust.__version__ != VERSION:
+    if version != VERSION:
         raise FaustMismatchError(
-            f"faust-streaming {faust.__version__} is installed; this version of Renkei was built and tested against "
+            f"faust-streaming {version} is installed; this version of Renkei was built and tested against "
             f"{VERSION} and relies on private names of it. Type: pip install faust-streaming=={VERSION}"
         )
-    missing = [f"{owner.__name__}.{name}" for owner, name in _RELIED_ON if not hasattr(owner, name)]
+    missing = [f"{owner.__name__}.{name}" for owner, name in relied_on if not hasattr(owner, name)]
     if missing:
         raise FaustMismatchError(
-            f"faust-streaming {faust.__version__} lacks {', '.join(missing)}. Install the package from its index again."
+            f"faust-streaming {version} lacks {', '.join(missing)}. Install the package from its index again."
         )
 
 
@@ -98,12 +97,12 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         owner = cast(BatchConsumer, self.consumer)
         batches = {}
         for tp in active_partitions & consumer.assignment():
-            stable, end = consumer.last_stable_offset(tp), await consumer.position(tp)
-            owner.is_behind[tp] = stable is None or end < stable
+            known, end = consumer.last_stable_offset(tp), await consumer.position(tp)
+            owner.is_behind[tp] = known is None or end < known
             records = fetched.get(tp, ())
             start = owner.read_up_to.get(tp, records[0].offset if records else end)
+            owner.read_up_to[tp] = end
             if start < end:
-                owner.read_up_to[tp] = end
                 incoming = [Incoming(one.offset, one.key, one.value, one.headers, one.timestamp) for one in records]
                 batches[tp] = Batch(owner.cluster.name(tp.topic), tp.partition, start, end, incoming)
         return batches
@@ -174,8 +173,6 @@ class BatchConsumer(driver.Consumer):
 
     def verify_event_path(self, now: float, tp: Any) -> None:
         """Our own watchdog looks after partitions that stand still."""
-
-    # -- the gate --------------------------------------------------------------
 
     async def seek_to(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Read on from these offsets, topics by our names."""

@@ -6,7 +6,7 @@ the three stages say to each other never leaves it (stage protocol, section 9).
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,17 @@ _Readers = tuple[Stage | None, tuple[Stage, ...]]
 """Of one topic: the stage of the flow, and the strangers' stages."""
 
 
+class Stages(NamedTuple):
+    """The classes of the three stages. Others in their place decide otherwise, or show what a rule is good for."""
+
+    records: type[Records] = Records
+    relations: type[Relations] = Relations
+    journeys: type[Journeys] = Journeys
+
+
+THE_STAGES = Stages()
+
+
 class Flow:
     """All stages of one partition, fused. After a step that raised it may be half-way: open another one."""
 
@@ -44,6 +55,7 @@ class Flow:
         channels: Mapping[str, str] | None = None,
         more_stages: Sequence[Callable[[], Stage]] = (),
         history: bool = False,
+        stages: Stages = THE_STAGES,
     ) -> None:
         """Open the stages on their committed rows (by stage) and dues; they take the dictionaries over.
 
@@ -51,9 +63,9 @@ class Flow:
         """
         rows = stored or {}
         self._history = history
-        self.records = Records(book, place, rows.get("records", {}))
-        self.relations = Relations(place, rows.get("relations", {}))
-        self.journeys = Journeys(book, place, rows.get("journeys", {}), dues, limits=limits, channels=channels)
+        self.records = stages.records(book, place, rows.get("records", {}))
+        self.relations = stages.relations(place, rows.get("relations", {}))
+        self.journeys = stages.journeys(book, place, rows.get("journeys", {}), dues, limits=limits, channels=channels)
         self._stages: dict[str, Stage] = {
             "records": self.records, "relations": self.relations, "journeys": self.journeys,
         }  # fmt: skip

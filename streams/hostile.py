@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from zlib import crc32
 
 import msgspec
@@ -22,9 +22,8 @@ from schemas.decisions import Decision
 from schemas.events import ChangeEvent
 from schemas.messages import Loaded, Tick
 from streams import wire
-from streams.journeys import Journeys
-from streams.records import Records
-from streams.relations import PAGE, Relations
+from streams.flow import THE_STAGES, Stages
+from streams.relations import PAGE
 from streams.stage import PARTITION_KEY, Changed, Noting, Output, Place, Source
 from streams.store import Entry, Origin
 
@@ -47,14 +46,6 @@ class Torment:
     page: int = PAGE
     commit: CommitModel = "transaction"
     starved: bool = True
-
-
-class Stages(NamedTuple):
-    """The classes of the three stages. Tests put others in their place, to see what each rule is good for."""
-
-    records: type[Records] = Records
-    relations: type[Relations] = Relations
-    journeys: type[Journeys] = Journeys
 
 
 class Killed(Exception):  # noqa: N818 - it is what happens, not what is wrong
@@ -99,10 +90,10 @@ class Hostile:
         *,
         limits: Limits | None = None,
         channels: Mapping[str, str] | None = None,
-        stages: Stages | None = None,
+        stages: Stages = THE_STAGES,
     ) -> None:
         self.book, self.torment = book, torment
-        self._stages = stages or Stages()
+        self._stages = stages
         self._limits, self._channels = limits or Limits(), dict(channels or {})
         self._random = Random(torment.seed)  # noqa: S311 - chance, not secrecy
         count = torment.partitions

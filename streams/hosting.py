@@ -17,8 +17,6 @@ from streams import changelog, wire
 from streams.changelog import Layout, Restored
 from streams.flow import Flow, StageRows, without_joins
 from streams.journeys import Journeys
-from streams.records import Records
-from streams.relations import Relations
 from streams.stage import Changed, Output, Place, Source, Stage, States
 from streams.topology import ORIGIN, SPREAD, HaltedError, Headers, Incoming, Outgoing, Topology, Workspace
 
@@ -109,11 +107,13 @@ class PartitionHost:
         """
         self.name, self.number = name, number
         self._topology, self._restored = topology, restored
-        self._written = topology.written()
+        self._written, self._foreign = topology.written(), topology.foreign
         self._era = topology.era if restored.layout is None else restored.layout.era
         self.positions = restored.positions
         self._lodgers: dict[str, Lodger] = {}
         self._ticked: set[str] = set()
+        self._fed: set[str] = set()
+        """The workspaces that have taken something since their rows were last handed out."""
         self._work = Work()
         self._check_layout(restored.layout)
         for workspace in topology.workspaces:
@@ -147,9 +147,10 @@ class PartitionHost:
     def work(self) -> Work:
         """What the folds since the last call brought about, rows and positions included."""
         work, self._work = self._work, Work()
-        for workspace, lodger in self._lodgers.items():
-            for stage, changed in lodger.changed():
+        for workspace in sorted(self._fed):
+            for stage, changed in self._lodgers[workspace].changed():
                 work.rows.append(changelog.row(stage, workspace, changed))
+        self._fed.clear()
         if work.next or work.rows:
             work.rows.append(changelog.position_row(self.positions))
         return work
@@ -233,9 +234,10 @@ class PartitionHost:
             self._forget(workspace, rows, kept)
         flow = Flow(
             one.book, Place(), kept, dues, limits=one.limits, channels=one.channels,
-            more_stages=one.more_stages, history=one.history,
+            more_stages=one.more_stages, history=one.history, stages=self._topology.stages,
         )  # fmt: skip
         if anew:
+            self._fed.add(workspace)
             at = self.positions.at
             for output in flow.rejoin(at, lambda done, total: None):
                 self._send(workspace, output, at)
@@ -254,13 +256,13 @@ class PartitionHost:
     def _stage(self, workspace: str, one: Workspace) -> Stage:
         count = self._topology.partitions
         place = Place(self.number, count, count, count)
-        stored = self._restored.of(self.name, workspace)
+        stored, stages = self._restored.of(self.name, workspace), self._topology.stages
         if self.name == "records":
-            return Records(one.book, place, stored.rows)
+            return stages.records(one.book, place, stored.rows)
         if self.name == "relations":
-            return Relations(place, stored.rows)
+            return stages.relations(place, stored.rows)
         if self.name == "journeys":
-            return Journeys(one.book, place, stored.rows, stored.dues, limits=one.limits, channels=one.channels)
+            return stages.journeys(one.book, place, stored.rows, stored.dues, limits=one.limits, channels=one.channels)
         stage = next(made for make in one.more_stages if (made := make()).name == self.name)
         restore = getattr(stage, "restore", None)
         if restore is not None:
@@ -271,10 +273,14 @@ class PartitionHost:
 
     def _take(self, topic: str, record: Incoming) -> None:
         try:
-            workspace, key = parted(record.key)
-            if self._is_repeated(record):
-                return
-            message = self._read(topic, key, record)
+            foreign = self._foreign.get(topic)
+            if foreign is not None:
+                workspace, key, message = foreign.read(record)
+            else:
+                workspace, key = parted(record.key or b"")
+                if self._is_repeated(record):
+                    return
+                message = self._read(topic, key, record)
         except (CodecError, ValueError) as error:
             self._park(topic, record, str(error))
             return
@@ -289,6 +295,7 @@ class PartitionHost:
         if isinstance(message, Report):
             message = OutcomeOf(at=message.at, chain=message.chain, fire=message.fire, outcome=message.outcome)
         source = Source(self._home, record.offset, self._era)
+        self._fed.add(workspace)
         outputs = self._open_once(workspace).feed(inner, key, message, at, source)
         self._work.taken += 1
         cause = f"{self.name}/{topic}/{self.number}:{record.offset}" if outputs and self._topology.spread else ""
@@ -302,18 +309,23 @@ class PartitionHost:
 
     def _read(self, topic: str, key: str, record: Incoming) -> Any:
         if topic in _KEPT or key == wire.MARKER:
-            return _unpack(record.value)
-        return self._topology.framing.decode(record.value, record.headers, topic)
+            return _unpack(record.value or b"")
+        return self._topology.framing.decode(record.value or b"", record.headers, topic)
 
     def _send(self, workspace: str, output: Output, at: int, origin: str = "") -> None:
         topic, message = output.topic, output.message
+        if topic in self._foreign:
+            key, content, at_home = self._foreign[topic].write(output.key, message)
+            self._work.outputs.setdefault((topic, at_home), []).append(Outgoing(key, content, (), output.at or at))
+            return
         if topic not in self._written and not topic.startswith("commands."):
             self._refuse_unnamed(topic)
             return
         place, headers = output.partition, ()
         value: bytes
         framed: Headers = headers
-        if topic in _KEPT or not wire.is_noun(topic):
+        is_marker = topic.startswith("changes.") and output.key == wire.MARKER
+        if topic in _KEPT or is_marker or not wire.is_noun(topic):
             value = message if isinstance(message, bytes) else pack(message)
             if origin:
                 framed = [(ORIGIN, origin.encode())]

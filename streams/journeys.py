@@ -19,6 +19,7 @@ from rules.trees import Tree, TreeBuilder, names_key
 from rules.view import View
 from schemas import topics
 from schemas.codec import Unpacker, pack
+from schemas.events import Chain
 from schemas.messages import Answer, Fact, Loaded, OutcomeOf, Resume, Seek, Signal, Tick, Unseek, Walk
 from schemas.values import Ref, tab_of
 from streams.differences import changes_of, edit
@@ -201,9 +202,7 @@ class Journeys:
             for node, members in enumerate(journey.join.members)
             if signal.ref in members
         ]
-        round_ = self.round_of(key, journey, signal.chain)
-        evaluation.evaluate_changes(round_, changes, completed=False)
-        return _decided(round_)
+        return self._decide(key, journey, changes, signal.chain, completed=False)
 
     def _settle(
         self,
@@ -227,12 +226,18 @@ class Journeys:
         changes = changes_of(journey, settled.edits, message)
         completed = completed or settled.closed
         if changes or completed:
-            round_ = self.round_of(key, journey, message.chain)
-            evaluation.evaluate_changes(round_, changes, completed=completed)
-            outputs += _decided(round_)
+            outputs += self._decide(key, journey, changes, message.chain, completed=completed)
         if journey.head.floors:
             journey.forget_floors(journey.head.now)
         return outputs
+
+    def _decide(
+        self, key: Ref, journey: Journey, changes: list[Change], chain: Chain | None, *, completed: bool
+    ) -> list[Output]:
+        """What the rules say to these changes of the join."""
+        round_ = self.round_of(key, journey, chain)
+        evaluation.evaluate_changes(round_, changes, completed=completed)
+        return _decided(round_)
 
     def _of_partition(self, message: Loaded | Walk | Tick) -> list[Output]:
         match message:
@@ -270,9 +275,7 @@ class Journeys:
             if journey is not None and self._has_tab(journey.tree, walk.tab):
                 journey.head.now = max(journey.head.now, walk.at)
                 journey.head_changed = journey.rules_changed = True
-                round_ = self.round_of(key, journey)
-                evaluation.evaluate_changes(round_, [], completed=True)
-                outputs += _decided(round_)
+                outputs += self._decide(key, journey, [], None, completed=True)
                 self._keep(key, journey)
         if start + PAGE < len(names):
             following = Walk(at=walk.at, tab=walk.tab, after=page[-1])

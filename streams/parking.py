@@ -15,7 +15,11 @@ _RETRIED = "parked.retried"
 
 
 class Parked(msgspec.Struct, frozen=True, kw_only=True):
-    """One message that was set aside. ``number`` is its place in the log; 0 for a line of a file, which has none."""
+    """One message that was set aside.
+
+    ``number`` is its place in the log, ``place`` that on a broker (topic, partition and offset, with slashes); a line
+    of a file has neither.
+    """
 
     seq: int
     at: int
@@ -23,6 +27,7 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     how: str
     number: int = 0
+    place: str = ""
     key: str = ""
     file: str = ""
     line: int = 0
@@ -30,7 +35,7 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def where(self) -> str:
         """Where it came from, as a person finds it again."""
-        return f"{self.file}:{self.line}" if self.file else f"{self.topic} {self.key}".strip()
+        return self.place or (f"{self.file}:{self.line}" if self.file else f"{self.topic} {self.key}".strip())
 
 
 def parked_messages(store: Store) -> list[Parked]:

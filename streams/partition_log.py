@@ -166,7 +166,7 @@ class PartitionLog:
         await asyncio.gather(*(one.told for one in [*sent, *noted]))
         self._at("outputs_sent")
         await producer.commit_transaction()
-        return int(noted[-1].told.result().offset) + noted[-1].count if noted else None
+        return int(noted[-1].told.result().offset) + noted[-1].records if noted else None
 
     # -- restoring --------------------------------------------------------------
 
@@ -223,7 +223,8 @@ class PartitionLog:
         for chunk in self._snapshot.read(_now(), earliest, end):
             restored.take(chunk.records)
         if self._snapshot.size > REWRITE_FROM and restored.count > 2 * restored.live:
-            self._snapshot.rewrite(restored.records(), self._snapshot.end, _now())
+            with suppress(OSError):  # a full disk: the long file does as well
+                self._snapshot.rewrite(restored.records(), self._snapshot.end, _now())
         return self._snapshot.end
 
     def _note(self, snapshot: Snapshot, rows: Sequence[Record], end: int) -> None:
@@ -251,7 +252,7 @@ class _Sent(NamedTuple):
     """A batch on its way: what will be told of it, and how many records it holds."""
 
     told: asyncio.Future[Any]
-    count: int
+    records: int
 
 
 async def _send(producer: AIOKafkaProducer, to: TopicPartition, records: Sequence[Outgoing]) -> list[_Sent]:

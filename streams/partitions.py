@@ -105,8 +105,8 @@ class Partitions:
         self.failure = self.failure or error
         self.on_failure()
 
-    async def watch(self) -> list[str]:
-        """Name the partitions that have something to read and have not moved for long; each is read anew."""
+    async def watch(self, stall: float = STALL) -> list[str]:
+        """Name the partitions that have something to read and have not moved for so many seconds; read each anew."""
         positions = {
             (topic, one.partition): offset
             for one in self.statuses()
@@ -119,7 +119,7 @@ class Partitions:
             last = self._moved.get(name)
             if last is None or last[0] != position or position >= ends.get(name, 0):
                 self._moved[name] = position, now
-            elif now - last[1] > STALL:
+            elif now - last[1] > stall:
                 stalled.append(name)
             self.meter.stalled(*name, name in stalled)
         await self.seek(stalled)

@@ -79,7 +79,11 @@ class Snapshot:
         self.end = end
 
     def rewrite(self, records: Iterable[Record], end: int, now: int) -> None:
-        """Replace the file by the newest values alone."""
+        """Replace the file by the newest values alone.
+
+        Raises:
+            OSError: the disk is full; the file is as it was.
+        """
         fresh = self.path.with_suffix(".new")
         with fresh.open("wb") as file:
             for some in _pieces(records):
@@ -96,7 +100,7 @@ class Snapshot:
         return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
-        """Let go of the file; what could not be written is not tried again."""
+        """Let go of the file; what a full disk did not take is given up."""
         with suppress(OSError):
             self._file.close()
 

@@ -9,6 +9,7 @@ from rules.book import Book
 from rules.rounds import Limits
 from schemas import topics
 from streams.changelog import Layout
+from streams.flow import THE_STAGES, Stages
 from streams.stage import Stage
 
 FLOW = "flow"
@@ -40,8 +41,8 @@ class Incoming(NamedTuple):
     """One record as it was read."""
 
     offset: int
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     headers: Headers
     at: int
     """The record's time stamp, in milliseconds: the time of what names none."""
@@ -54,6 +55,18 @@ class Outgoing(NamedTuple):
     value: bytes | None
     headers: Headers
     at: int
+
+
+class Foreign(Protocol):
+    """A topic of somebody else, with keys, values and partitions as they have them."""
+
+    def read(self, record: Incoming) -> tuple[str, str, Any]:
+        """Workspace, key in it, and the message. Raises CodecError."""
+        ...
+
+    def write(self, key: str, message: Any) -> tuple[bytes, bytes | None, int]:
+        """Key, value and partition of what a stage says there."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,9 @@ class Topology:
     framing: Framing
     spread: bool = False
     era: int = 0
+    stages: Stages = THE_STAGES
+    foreign: Mapping[str, Foreign] = field(default_factory=dict)
+    """The topics of others, by our names of them: of a tab, or what a stage of ``stages`` writes."""
 
     @property
     def layout(self) -> Layout:

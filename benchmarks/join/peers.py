@@ -74,10 +74,15 @@ def _kafka_streams(*settings: str) -> Callable[[], list[str]]:
     return lambda: ["java", java, "-cp", _streams(), "renkei.join.Main", *settings]
 
 
+def _ours() -> list[str]:
+    return [sys.executable, "-m", "benchmarks.join.ours"]
+
+
 _EXACTLY_ONCE, _AT_LEAST_ONCE = "processing.guarantee=exactly_once_v2", "processing.guarantee=at_least_once"
 _UNCACHED, _OPTIMIZED = "statestore.cache.max.bytes=0", "topology.optimization=all"
 
 PEERS: dict[str, Peer] = {
+    "ours": Peer(_ours),
     "faust": Peer(_faust, {"JOIN_STORE": "memory://"}, warm=5_000, updates=20_000),
     "faust_rocksdb": Peer(_faust, {"JOIN_STORE": "rocksdb://?driver=rocksdict"}, warm=5_000, updates=20_000),
     "quix": Peer(_quix, {"JOIN_GUARANTEE": "exactly-once"}, warm=10_000, updates=60_000),
@@ -87,5 +92,5 @@ PEERS: dict[str, Peer] = {
     "kafka_streams_caching": Peer(_kafka_streams(_EXACTLY_ONCE, _OPTIMIZED), each_change=False),
 }
 
-DEFAULT = ("faust", "quix", "kafka_streams", "kafka_streams_caching")
-"""Those that run when none is named; ``ours`` joins them when it is there."""
+DEFAULT = ("ours", "faust", "quix", "kafka_streams", "kafka_streams_caching")
+"""Those that run when none is named."""

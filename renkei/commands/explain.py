@@ -1,19 +1,32 @@
 """``renkei explain``: why rules fired, or did not fire, for a record, at any time (D-103)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from renkei.looking import STALE, Look, looking
-from renkei.options import FolderArgument, JsonOption, StateOption, command_of, opened_folder, say_json, told
+from renkei.options import (
+    FolderArgument,
+    Hint,
+    JsonOption,
+    LookBrokerOption,
+    StateOption,
+    command_of,
+    looked_at,
+    opened_folder,
+    say_json,
+    told,
+)
 from renkei.runner import wall_clock
 from schemas.commands import Applied, Rejected, RetryLater, Uncertain
 from schemas.decisions import Decision
 from schemas.values import format_instant, parse_instant
 from streams.explaining import RecordExplained, RuleExplained, Way, explain_record, records_called, shown_ref
+from streams.history import journeys_with
 from streams.lookup import CommandExplained, explain_commands
 
 _COMMAND = re.compile(r"[0-9a-f]{24}")
@@ -33,19 +46,29 @@ def explain(
     rule: RuleOption = "",
     at: AtOption = "",
     state: StateOption = None,
+    broker: LookBrokerOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Tell why each rule fired or did not fire for a record, or what became of a command."""
     moment = _moment(at)
+    hint = partial(command_of, folder=folder, broker=broker)
     with told(as_json):
         project = opened_folder(folder, state)
         edition = project.compile()
         edition.problems.refuse()
-        with looking(project, edition.book, moment) as look:
-            if _COMMAND.fullmatch(record) and (found := explain_commands(look.log, record)):
-                _tell_commands(list(found), folder, as_json)
+        with looking(project, edition.book, moment, looked_at(project, broker)) as look:
+            if found := _commands(look, record):
+                _tell_commands(list(found), hint, as_json)
             else:
-                _tell_records(look, record, rule, moment, folder, as_json)
+                _tell_records(look, record, rule, moment, hint, as_json)
+
+
+def _commands(look: Look, name: str) -> Sequence[CommandExplained]:
+    """The commands of this id, or of this fire."""
+    if not _COMMAND.fullmatch(name):
+        return ()
+    look.find(name)
+    return explain_commands(look.log, name)
 
 
 def _moment(at: str) -> int | None:
@@ -55,16 +78,17 @@ def _moment(at: str) -> int | None:
         raise typer.BadParameter(f"'{at}' is no time: write 2026-01-31 or 2026-01-31T09:00:00Z") from None
 
 
-def _tell_records(look: Look, name: str, rule: str, at: int | None, folder: Path, as_json: bool) -> None:
+def _tell_records(look: Look, name: str, rule: str, at: int | None, hint: Hint, as_json: bool) -> None:
     records = records_called(look.flow, name)
     if not records:
-        _refuse(f"no record {name} is known" + (" at that time" if at is not None else ""), folder, as_json)
+        _refuse(f"no record {name} is known" + (" at that time" if at is not None else ""), hint, as_json)
     if len(records) > 1:
         words = ", ".join(map(shown_ref, records[:SHOWN]))
-        _refuse(f"{name} may be one of several records: {words}", folder, as_json)
+        _refuse(f"{name} may be one of several records: {words}", hint, as_json)
+    look.recall(journeys_with(look.flow.store, records[0]))
     now = wall_clock() if at is None else at
     found = explain_record(look.flow, look.log, records[0], now, rule)
-    following = _next(found, folder)
+    following = _next(found, hint)
     if as_json:
         say_json({"explained": _record_json(found), "at": format_instant(now), "stale": look.stale, "next": following})
         return
@@ -75,21 +99,21 @@ def _tell_records(look: Look, name: str, rule: str, at: int | None, folder: Path
     typer.echo(f"\nNext: {following}")
 
 
-def _refuse(problem: str, folder: Path, as_json: bool) -> NoReturn:
-    hint = f"Name it as connection.Tab/id. What is known: {command_of('status', folder)}"
+def _refuse(problem: str, hint: Hint, as_json: bool) -> NoReturn:
+    following = f"Name it as connection.Tab/id. What is known: {hint('status')}"
     if as_json:
-        say_json({"ok": False, "error": problem, "next": command_of("status", folder)})
+        say_json({"ok": False, "error": problem, "next": hint("status")})
     else:
-        typer.echo(f"{problem}. {hint}", err=True)
+        typer.echo(f"{problem}. {following}", err=True)
     raise typer.Exit(1)
 
 
-def _next(found: RecordExplained, folder: Path) -> str:
+def _next(found: RecordExplained, hint: Hint) -> str:
     """The command that shows what was done, if anything was; else the status."""
     fires = [one.fire for rule in found.rules for one in rule.decisions if one.fire]
     if not fires:
-        return command_of("status", folder)
-    return command_of(f"explain {fires[-1]}", folder)
+        return hint("status")
+    return hint(f"explain {fires[-1]}")
 
 
 # -- a record ------------------------------------------------------------------
@@ -153,8 +177,8 @@ def _record_json(found: RecordExplained) -> dict[str, object]:
 # -- a command ------------------------------------------------------------------
 
 
-def _tell_commands(found: list[CommandExplained], folder: Path, as_json: bool) -> None:
-    following = command_of(f"explain {shown_ref(found[0].command.anchor)}", folder)
+def _tell_commands(found: list[CommandExplained], hint: Hint, as_json: bool) -> None:
+    following = hint(f"explain {shown_ref(found[0].command.anchor)}")
     if as_json:
         say_json({"commands": found, "next": following})
         return

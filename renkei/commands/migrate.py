@@ -28,7 +28,7 @@ from rules.errors import Place, refuse
 from streams.store import Store, StoreError
 
 
-def migrate_project(
+def migrate(
     folder: FolderArgument = Path(),
     broker: BrokerOption = "",
     state: StateOption = None,

@@ -1,12 +1,28 @@
 """``renkei parked`` and ``renkei unknown``: what waits for a person, and the person's word on it."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple, NoReturn, get_args
 
+import msgspec
 import typer
 
+from connectors.kafka_archive import Archive
 from renkei.doubts import Doubt, Word, decide, doubts
-from renkei.options import JsonOption, StateOption, command_of, opened_folder, say_json, told
+from renkei.folder import Folder
+from renkei.mirror import mirrored
+from renkei.operating import operating, parked_there
+from renkei.options import (
+    Hint,
+    JsonOption,
+    LookBrokerOption,
+    StateOption,
+    command_of,
+    looked_at,
+    opened_folder,
+    say_json,
+    told,
+)
 from renkei.runner import wall_clock
 from renkei.wiring import FILE, locked
 from schemas.values import format_instant
@@ -17,6 +33,8 @@ from streams.store import Store
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="[DIR] [WHAT TO DO]", show_default=False)]
 
+_GONE = "the broker no longer has it: what wrote it has to write again"
+
 
 class _Asked(NamedTuple):
     folder: Path
@@ -24,45 +42,85 @@ class _Asked(NamedTuple):
     what: str = ""
 
 
-def parked(words: Words = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+def parked(
+    words: Words = None, state: StateOption = None, broker: LookBrokerOption = "", as_json: JsonOption = False
+) -> None:
     """List messages that could not be taken: [DIR]. Take them again: [DIR] retry NUMBER, or [DIR] retry all."""
-    asked = _asked(words, ("retry",), "a number of the list, or all")
+    asked = _asked(words, ("retry",), "a number or a place of the list, or all")
+    hint = partial(command_of, folder=asked.folder, broker=broker)
     with told(as_json):
         project = opened_folder(asked.folder, state)
+        there = looked_at(project, broker)
         if asked.verb:
-            with locked(project.state) as file:
-                _retry(file, asked, as_json)
+            again = _again_there(project, there, asked, hint) if there else _again_here(project, asked, hint)
+            _tell_again(again, hint("status" if there else "run"), as_json)
             return
-        store = reading(project.state / FILE)
-        found = parked_messages(store)
-        store.close()
-    following = command_of("parked", asked.folder) + " retry all" if found else command_of("status", asked.folder)
+        found = _parked_there(project, there) if there else _parked_here(project)
+    following = hint("parked") + " retry all" if found else hint("status")
     if as_json:
         say_json({"parked": found, "next": following})
         return
     for one in found:
-        typer.echo(f"{one.number or '-':>8}  {format_instant(one.at)}  {one.where}\n{'':10}{one.why}\n{'':10}{one.how}")
+        name = "" if one.place else f"{one.number or '-':>8}  "
+        typer.echo(f"{name}{format_instant(one.at)}  {one.where}\n{'':10}{one.why}\n{'':10}{one.how}")
     typer.echo(f"{len(found)} parked." if found else "Nothing is parked.")
     typer.echo(f"Next: {following}")
 
 
-def _retry(file: Path, asked: _Asked, as_json: bool) -> None:
-    store = Store(file)
+class _Again(NamedTuple):
+    """How many were put in again, and those that could not be."""
+
+    retried: int
+    left: list[Parked]
+
+
+def _parked_here(project: Folder) -> list[Parked]:
+    store = reading(project.state / FILE)
     try:
-        waiting = parked_messages(store)
-        chosen = [one for one in waiting if asked.what in ("all", str(one.number))]
-        if not chosen and asked.what != "all":
-            _end_with(f"nothing is parked under {asked.what}. See the list: {command_of('parked', asked.folder)}")
-        count = try_again(store, chosen)
+        return parked_messages(store)
     finally:
         store.close()
-    lines = [one for one in chosen if not one.number]
-    following = command_of("run", asked.folder)
+
+
+def _parked_there(project: Folder, address: str) -> list[Parked]:
+    prefix = project.settings.kafka.prefix
+    with Archive(address, prefix) as archive:
+        return parked_there(archive, prefix)
+
+
+def _again_here(project: Folder, asked: _Asked, hint: Hint) -> _Again:
+    with locked(project.state) as file:
+        store = Store(file)
+        try:
+            chosen = _chosen(parked_messages(store), asked, hint)
+            return _Again(try_again(store, chosen), [one for one in chosen if not one.number])
+        finally:
+            store.close()
+
+
+def _again_there(project: Folder, address: str, asked: _Asked, hint: Hint) -> _Again:
+    prefix = project.settings.kafka.prefix
+    with Archive(address, prefix) as archive, operating(project, address) as operator:
+        chosen = _chosen(parked_there(archive, prefix), asked, hint)
+        done = operator.put_again(archive, chosen, wall_clock())
+    left = [one for one in chosen if one not in done]
+    gone = [msgspec.structs.replace(one, how=_GONE) if one.place else one for one in left]
+    return _Again(len(chosen) - len(left), gone)
+
+
+def _chosen(waiting: list[Parked], asked: _Asked, hint: Hint) -> list[Parked]:
+    chosen = [one for one in waiting if asked.what in ("all", str(one.number), one.place or None)]
+    if not chosen and asked.what != "all":
+        _end_with(f"nothing is parked under {asked.what}. See the list: {hint('parked')}")
+    return chosen
+
+
+def _tell_again(again: _Again, following: str, as_json: bool) -> None:
     if as_json:
-        say_json({"retried": count, "left": lines, "next": following})
+        say_json({"retried": again.retried, "left": again.left, "next": following})
         return
-    typer.echo(f"{count} put into the log again.")
-    _print_left(lines)
+    typer.echo(f"{again.retried} put into the log again.")
+    _print_left(again.left)
     typer.echo(f"Next: {following}")
 
 
@@ -71,17 +129,17 @@ def _print_left(lines: list[Parked]) -> None:
         typer.echo(f"left: {one.where}: {one.how}")
 
 
-def unknown(words: Words = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+def unknown(
+    words: Words = None, state: StateOption = None, broker: LookBrokerOption = "", as_json: JsonOption = False
+) -> None:
     """List commands whose effect nobody can tell: [DIR]. Decide: [DIR] retry ID, [DIR] skip ID, or [DIR] done ID."""
     asked = _asked(words, get_args(Word), "the id of a command of the list")
+    hint = partial(command_of, folder=asked.folder, broker=broker)
     with told(as_json):
         project = opened_folder(asked.folder, state)
-        if asked.verb:
-            with locked(project.state) as file:
-                _decide(doubts(project, file), file, asked)
-        reading(project.state / FILE).close()
-        found = doubts(project, project.state / FILE)
-    following = _after(asked, found)
+        there = looked_at(project, broker)
+        found = _unknown_there(project, there, asked, hint) if there else _unknown_here(project, asked, hint)
+    following = hint("status" if there else "run") if asked.verb else _after(found, hint)
     if as_json:
         say_json({"unknown": [_as_json(one) for one in found], "next": following})
         return
@@ -91,20 +149,39 @@ def unknown(words: Words = None, state: StateOption = None, as_json: JsonOption 
     typer.echo(f"Next: {following}")
 
 
-def _decide(found: list[Doubt], file: Path, asked: _Asked) -> None:
+def _unknown_here(project: Folder, asked: _Asked, hint: Hint) -> list[Doubt]:
+    """What is unknown, after the word that was asked for."""
+    if asked.verb:
+        with locked(project.state) as file:
+            doubt, word = _decided(doubts(project, file), asked, hint)
+            decide(file, doubt, word, wall_clock())
+    reading(project.state / FILE).close()
+    return doubts(project, project.state / FILE)
+
+
+def _unknown_there(project: Folder, address: str, asked: _Asked, hint: Hint) -> list[Doubt]:
+    """The same on a broker."""
+    with mirrored(project, address) as mirror:
+        found = mirror.doubts()
+        if not asked.verb:
+            return found
+        doubt, word = _decided(found, asked, hint)
+        with operating(project, address) as operator:
+            operator.decide(mirror, doubt, word, wall_clock())
+    return [one for one in found if one is not doubt]
+
+
+def _decided(found: list[Doubt], asked: _Asked, hint: Hint) -> tuple[Doubt, Word]:
     doubt = next((one for one in found if one.command.id == asked.what), None)
     if doubt is None:
-        _end_with(f"no command {asked.what} is of unknown effect. See the list: {command_of('unknown', asked.folder)}")
-    word: Word = "retry" if asked.verb == "retry" else "skip" if asked.verb == "skip" else "done"
-    decide(file, doubt, word, wall_clock())
+        _end_with(f"no command {asked.what} is of unknown effect. See the list: {hint('unknown')}")
+    return doubt, "retry" if asked.verb == "retry" else "skip" if asked.verb == "skip" else "done"
 
 
-def _after(asked: _Asked, found: list[Doubt]) -> str:
-    if asked.verb:
-        return command_of("run", asked.folder)
+def _after(found: list[Doubt], hint: Hint) -> str:
     if found:
-        return f"look in the CRM, then: {command_of('unknown', asked.folder)} done|retry|skip {found[0].command.id}"
-    return command_of("status", asked.folder)
+        return f"look in the CRM, then: {hint('unknown')} done|retry|skip {found[0].command.id}"
+    return hint("status")
 
 
 def _print_doubt(one: Doubt) -> None:

@@ -1,13 +1,27 @@
 """``renkei signal``: tell the journeys of a record of an outside event, or press a rule's button by hand."""
 
+import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from renkei.folder import Folder
 from renkei.looking import looking
 from renkei.moving import refuse_moved
-from renkei.options import FolderArgument, JsonOption, StateOption, command_of, opened_folder, say_json, told
+from renkei.operating import operating
+from renkei.options import (
+    FolderArgument,
+    JsonOption,
+    LookBrokerOption,
+    StateOption,
+    command_of,
+    looked_at,
+    opened_folder,
+    say_json,
+    told,
+)
 from renkei.runner import wall_clock
 from renkei.wiring import FILE
 from rules.errors import refuse
@@ -28,24 +42,30 @@ def signal(
     name: NameArgument,
     folder: FolderArgument = Path(),
     state: StateOption = None,
+    broker: LookBrokerOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Send a signal to every journey in which a record stands; `renkei run` takes it at once."""
+    hint = partial(command_of, folder=folder, broker=broker)
     with told(as_json):
         project = opened_folder(folder, state)
         edition = project.compile()
         edition.problems.refuse()
-        with looking(project, edition.book) as look:
+        there = looked_at(project, broker)
+        with looking(project, edition.book, broker=there) as look:
             refs = records_called(look.flow, record)
             journeys = [(journey, ref) for ref in refs for journey in journeys_with(look.log, ref)]
         if not journeys:
-            refuse(f"no journey holds the record '{record}'", f"See what there is: {command_of('status', folder)}")
-        send(project.state / FILE, name, journeys, wall_clock())
+            refuse(f"no journey holds the record '{record}'", f"See what there is: {hint('status')}")
+        if there:
+            send_there(project, there, name, journeys, wall_clock())
+        else:
+            send(project.state / FILE, name, journeys, wall_clock())
         if as_json:
             say_json({"signal": name, "journeys": [shown_ref(journey) for journey, _ in journeys]})
             return
         typer.echo(f"'{name}' was told to {', '.join(shown_ref(journey) for journey, _ in journeys)}.")
-        typer.echo(f"Next: {command_of(f'explain {record}', folder)}")
+        typer.echo(f"Next: {hint(f'explain {record}')}")
 
 
 def send(file: Path, name: str, journeys: list[tuple[Ref, Ref]], now: int) -> None:
@@ -63,3 +83,13 @@ def send(file: Path, name: str, journeys: list[tuple[Ref, Ref]], now: int) -> No
             )
     finally:
         store.close()
+
+
+def send_there(folder: Folder, address: str, name: str, journeys: list[tuple[Ref, Ref]], now: int) -> None:
+    """Send the signal for each journey and record; the streams take it. Microseconds name it apart from any other."""
+    first = time.time_ns() // 1_000
+    with operating(folder, address) as operator:
+        operator.tell(
+            (journey, Signal(at=now, name=name, ref=ref, position=first + number))
+            for number, (journey, ref) in enumerate(journeys)
+        )

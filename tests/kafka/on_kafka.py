@@ -28,8 +28,8 @@ from streams.partition_log import Cluster
 from streams.runner import Status
 from streams.topology import Topology, Workspace
 
-PARTITIONS = 3
-PATIENCE = 20.0
+PARTITIONS = 2
+PATIENCE = 60.0
 """Seconds in which anything here comes to rest."""
 LOOK = 0.05
 
@@ -75,6 +75,8 @@ class Service:
         self.admin.create(list(self._topics()))
         self.said: list[tuple[str, str, Any]] = []
         """What came out: topic, workspace, message."""
+        self.programs: list[Streams] = []
+        self._running: dict[Streams, asyncio.Task[None]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="streams")
         self._thread.start()
@@ -86,12 +88,21 @@ class Service:
 
     def restart(self) -> None:
         """End the program, and begin another one on what is committed."""
-        self.call(self._stop())
-        self.call(self._start())
+        self.end()
+        self.begin()
+
+    def begin(self) -> Streams:
+        """Begin one program more, and wait until all have their partitions open."""
+        return self.call(self._begin())
+
+    def end(self) -> None:
+        """End the program that was begun first."""
+        self.call(self._end())
 
     def close(self) -> None:
         """End it, and drop its topics."""
-        self.call(self._stop())
+        while self.programs:
+            self.end()
         self.call(self._hang_up())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -125,7 +136,7 @@ class Service:
             self.meter.committed.clear()
             before = self._positions(workspace)
             if before is not None:
-                ends = await self._ends({(topic, number) for _, topic, number in before})
+                ends = await self.ends({(topic, number) for _, topic, number in before})
                 if all(at >= ends[(topic, number)] for (_, topic, number), at in before.items()):
                     if self._positions(workspace) == before:
                         break
@@ -139,16 +150,18 @@ class Service:
     def hosts(self, workspace: str) -> Iterator[tuple[Status, PartitionHost | None]]:
         """The hosts and partitions where a workspace may be at home."""
         at_home = home(workspace, "", self.topology.partitions, spread=False)
-        for status in self.streams.statuses():
-            if self.topology.spread or status.partition == at_home:
-                yield status, self.streams.partitions.host(status.host, status.partition)
+        for program in self.programs:
+            for status in program.statuses():
+                if self.topology.spread or status.partition == at_home:
+                    yield status, program.partitions.host(status.host, status.partition)
 
     def _positions(self, workspace: str) -> Where | None:
         """Up to where everything is taken and committed; none where something is under way, or a timer is due."""
         found: Where = {}
-        if not self.streams.is_ready:
+        hosts = list(self.hosts(workspace))
+        if len(hosts) != (self.topology.partitions if self.topology.spread else 1) * len(self.topology.hosts()):
             return None
-        for status, host in self.hosts(workspace):
+        for status, host in hosts:
             if host is None or host.positions.next != status.next or self._is_due(host, workspace):
                 return None
             found |= {(status.host, topic, status.partition): offset for topic, offset in status.next.items()}
@@ -160,8 +173,9 @@ class Service:
         return due is not None and due <= self.clocks[workspace]
 
     def _raise_failure(self) -> None:
-        if self._running.done():
-            self._running.result()
+        for task in self._running.values():
+            if task.done():
+                task.result()
 
     # -- life --------------------------------------------------------------
 
@@ -177,32 +191,46 @@ class Service:
         self._asker = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
         await self._asker.start()
         self._outputs = [(name, number) for name in self._left() for number in range(self.topology.partitions)]
-        self._reader.assign([self._tp(*one) for one in self._outputs])
-        await self._start()
+        self._reader.assign([self.tp(*one) for one in self._outputs])
+        await self._begin()
 
     async def _hang_up(self) -> None:
         for one in (self._producer, self._reader, self._asker):
             await one.stop()
 
-    async def _start(self) -> None:
-        self.streams = Streams(self.topology, self.cluster, self.meter, lambda: 0)
-        self._running = asyncio.create_task(self.streams.run())
-        while not self.streams.is_ready:
-            self._raise_failure()
-            await asyncio.sleep(0.01)
+    async def _begin(self) -> Streams:
+        program = Streams(self.topology, self.cluster, self.meter, lambda: 0)
+        self.programs.append(program)
+        self._running[program] = asyncio.create_task(program.run())
+        try:
+            while not self._is_shared_out():
+                self._raise_failure()
+                await asyncio.sleep(0.01)
+        except Exception:
+            self.programs.remove(program)
+            del self._running[program]
+            raise
+        return program
 
-    async def _stop(self) -> None:
-        self.streams.stop()
-        await self._running
+    def _is_shared_out(self) -> bool:
+        """Whether each partition is open in one program, and each program has its share."""
+        shares = [len(one.statuses()) for one in self.programs]
+        wanted = self.topology.partitions * len(self.topology.hosts())
+        return sum(shares) == wanted and min(shares) > 0 and all(one.is_ready for one in self.programs)
 
-    async def _ends(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    async def _end(self) -> None:
+        program = self.programs.pop(0)
+        program.stop()
+        await self._running.pop(program)
+
+    async def ends(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Where partitions end, with what is not committed yet."""
-        asked = {self._tp(*one): one for one in wanted}
+        asked = {self.tp(*one): one for one in wanted}
         found = await self._asker.end_offsets(list(asked))
         return {asked[tp]: offset for tp, offset in found.items()}
 
     async def _hear(self) -> None:
-        ends = {self._tp(*one): offset for one, offset in (await self._ends(self._outputs)).items()}
+        ends = {self.tp(*one): offset for one, offset in (await self.ends(self._outputs)).items()}
         while any([await self._reader.position(tp) < end for tp, end in ends.items()]):
             for tp, records in (await self._reader.getmany(timeout_ms=20)).items():
                 topic = self.cluster.name(tp.topic)
@@ -228,7 +256,7 @@ class Service:
         for host in self.topology.hosts():
             yield TopicSpec(prefix + topics.state(host), count, 1, {"cleanup.policy": "compact"})
 
-    def _tp(self, topic: str, number: int) -> TopicPartition:
+    def tp(self, topic: str, number: int) -> TopicPartition:
         return TopicPartition(self.cluster.topic(topic), number)
 
     def _clock(self, workspace: str) -> Callable[[], int]:

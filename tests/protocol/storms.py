@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from rules.book import Book
 from rules.rounds import Limits
-from streams.hostile import Host, Hostile, Stages, Torment
+from streams.flow import Stages
+from streams.hostile import Host, Hostile, Torment
 from tests.protocol.books import world_book
 from tests.protocol.oracle import OneStore
 from tests.protocol.worlds import LAWS, World

@@ -15,7 +15,8 @@ from rules.view import View
 from schemas.events import ChangeEvent
 from schemas.messages import Fact, Row
 from schemas.values import DAY, Image, Ref
-from streams.hostile import Host, Hostile, Position, Stages
+from streams.flow import Stages
+from streams.hostile import Host, Hostile, Position
 from streams.journeys import Journeys
 from streams.journeystate import Journey, Seen, Settled, Want
 from streams.keystate import Key, Left, Pass

@@ -1,0 +1,369 @@
+"""One partition without a broker: records in, work to commit out, and what is not taken is set aside."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from renkei.streaming import Nouns
+from rules.book import Book
+from rules.project import Project
+from rules.publishing import publish
+from schemas import topics
+from schemas.codec import from_json, pack
+from schemas.events import ChangeEvent
+from schemas.keys import home, in_workspace
+from schemas.messages import Loaded, Tick
+from schemas.values import DAY
+from streams.changelog import Restored
+from streams.hosting import LayoutChangedError, PartitionHost, Work
+from streams.stage import Changed, Output, Source
+from streams.topology import ORIGIN, Incoming, Topology, Workspace
+
+AT = 1_800_000_000_000
+DEALS = topics.changes("zoho:Deals")
+HEAD = "workflow: sales\nmain_tab: deal\ntabs:\n  deal: {module: zoho.Deals}\nrules:\n  deal:\n"
+WON = '    - {name: won, trigger: {becomes: Stage is "Won"}, actions: [{notify: user ann, text: Won}]}\n'
+LATER = """\
+    - name: later
+      trigger: {becomes: Stage is "Won"}
+      actions: [{notify: user ann, text: Won}]
+      scheduled_actions: [{after: 2 days, actions: [{notify: user ann, text: Still}]}]
+"""
+
+
+def book(rules: str = WON) -> Book:
+    return publish({"sales.yaml": HEAD + rules}, Project())
+
+
+def topology(*, rules: str = WON, partitions: int = 1, spread: bool = False, **more: Any) -> Topology:
+    one = Workspace(book(rules), ("zoho", "mail"), None, {"email": "mail"}, **more)
+    return Topology({"main": one, "客户": one}, partitions, Nouns(), spread=spread)
+
+
+class Log:
+    """A partition whose work is written down, so that another host can open on it."""
+
+    def __init__(self, serving: Topology, name: str = "flow", number: int = 0) -> None:
+        self.topology, self.name, self.number = serving, name, number
+        self.rows: list[tuple[bytes, bytes | None]] = []
+        self.said: list[tuple[str, Any]] = []
+        self.written = 0
+        self.open()
+
+    def open(self, serving: Topology | None = None) -> PartitionHost:
+        """A host on what was written down."""
+        restored = Restored()
+        restored.take(self.rows)
+        self.host = PartitionHost(serving or self.topology, self.name, self.number, restored)
+        return self.host
+
+    def commit(self) -> Work:
+        work = self.host.work()
+        self.rows += work.rows
+        self.said += [(topic, one) for (topic, _), found in work.outputs.items() for one in found]
+        return work
+
+    def feed(self, *records: Incoming, topic: str = DEALS) -> Work:
+        self.host.fold(topic, records, records[-1].offset + 1)
+        return self.commit()
+
+    def topics(self) -> list[str]:
+        return sorted({topic for topic, _ in self.said})
+
+    def parked(self) -> list[dict[str, Any]]:
+        return [from_json(one.value or b"") for topic, one in self.said if topic == topics.PARKED]
+
+    def notified(self) -> int:
+        return sum(topic.startswith("commands.") for topic, _ in self.said)
+
+
+def change(offset: int, stage: str, *, deal: str = "1", workspace: str = "main", seen_at: int = AT) -> Incoming:
+    event = ChangeEvent(
+        tab="zoho:Deals", record_id=deal, op="create", after={"id": deal, "Stage": stage}, committed_at=seen_at,
+        seen_at=seen_at, source_position=offset + 1,
+    )  # fmt: skip
+    value, headers = Nouns().encode(event, DEALS)
+    return Incoming(offset, in_workspace(workspace, deal), value, headers, seen_at)
+
+
+def marker(offset: int, workspace: str = "main") -> Incoming:
+    loaded = Loaded(at=AT, tab="zoho:Deals", generation=0, upstream=("capture", 0))
+    return Incoming(offset, in_workspace(workspace, ""), pack(loaded), (), AT)
+
+
+def test_work_holds_outputs_rows_and_positions_together() -> None:
+    log = Log(topology())
+    work = log.feed(marker(0), change(1, "Won"))
+    assert work.next == {DEALS: 2}
+    assert log.topics() == ["commands.mail", "decisions"]
+    assert work.rows
+    assert log.open().positions.next == {DEALS: 2}
+
+
+def test_work_is_handed_out_once() -> None:
+    log = Log(topology())
+    log.feed(change(0, "Won"))
+    assert log.host.work().is_empty
+
+
+def test_what_was_taken_before_is_dropped() -> None:
+    log = Log(topology())
+    log.feed(marker(0), change(1, "Won"))
+    log.feed(marker(0), change(1, "Won"))
+    log.open()
+    log.feed(change(1, "Won"), change(2, "Won"))
+    assert log.notified() == 1
+    assert log.host.positions.next == {DEALS: 3}
+
+
+def test_a_repetition_never_moves_the_position_back() -> None:
+    log = Log(topology())
+    log.feed(change(5, "Won"))
+    assert log.feed(change(1, "Open")).next == {DEALS: 6}
+
+
+BAD: Mapping[str, tuple[Incoming, str]] = {
+    "not a change event": (Incoming(3, in_workspace("main", "1"), b"\xff\x00nonsense", (), AT), ""),
+    "no workspace in the key": (Incoming(3, b"1", b"", (), AT), "the key does not begin with a workspace"),
+    "not UTF-8": (Incoming(3, b"\xff\x1f1", b"", (), AT), "utf-8"),
+    "nobody's workspace": (change(3, "Won", workspace="other"), "no project of workspace 'other' is served here"),
+    "a marker of nonsense": (Incoming(3, in_workspace("main", ""), b"\x01\x93", (), AT), ""),
+    "an origin of nonsense": (change(3, "Won")._replace(headers=[(ORIGIN, b"x")]), ""),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_read_is_set_aside_and_the_rest_goes_on(name: str) -> None:
+    record, why = BAD[name]
+    log = Log(topology())
+    work = log.feed(marker(0), record, change(4, "Won"))
+    (note,) = log.parked()
+    assert (note["topic"], note["partition"], note["offset"]) == (DEALS, 0, 3)
+    assert note["why"]
+    assert why in note["why"]
+    assert note["how"] == f"renkei parked retry {DEALS}/0/3"
+    assert (work.parked, work.next, log.notified()) == (1, {DEALS: 5}, 1)
+
+
+def test_a_record_without_a_key_or_a_value_is_set_aside() -> None:
+    log = Log(topology())
+    log.feed(
+        Incoming(0, None, b"v", (), AT),
+        Incoming(1, in_workspace("main", "1"), None, (), AT),
+        change(2, "Won"),
+    )
+    assert [one["offset"] for one in log.parked()] == [0, 1]
+
+
+def test_a_parked_record_is_stepped_over() -> None:
+    log = Log(topology())
+    log.host.park(DEALS, change(7, "Won"), "KeyError: 'x'")
+    log.commit()
+    assert log.parked()[0]["why"] == "KeyError: 'x'"
+    assert log.open().positions.next == {DEALS: 8}
+
+
+def test_only_workspaces_that_took_something_have_rows_to_write() -> None:
+    log = Log(topology())
+    log.feed(change(0, "Won"), change(1, "Won", workspace="客户"))
+    work = log.feed(change(2, "Open"))
+    restored = Restored()
+    restored.take(work.rows)
+    assert restored.workspaces() == ["main"]
+
+
+def test_workspaces_do_not_see_each_other() -> None:
+    log = Log(topology())
+    log.feed(marker(0), change(1, "Won"), marker(2, "客户"), change(3, "Open", workspace="客户"))
+    assert log.notified() == 1
+    assert {one.key.split(b"\x1f")[0] for _, one in log.said} == {b"main"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"partitions": 2}, {"spread": True}],
+    ids=["partitions", "spread"],
+)
+def test_another_layout_is_refused(changed: Mapping[str, Any]) -> None:
+    log = Log(topology())
+    log.feed(change(0, "Won"))
+    log.name = "flow"
+    with pytest.raises(LayoutChangedError, match="Keys would change their homes"):
+        log.open(topology(**changed))
+
+
+def test_changed_workflows_see_known_records_and_fire_nothing_for_them() -> None:
+    """D-82, and the rows of the former joins are deleted."""
+    log = Log(topology())
+    log.feed(marker(0), change(1, "Won"), change(2, "Open", deal="2"))
+    log.topology = topology(rules=WON.replace("name: won", "name: again"))
+    log.open()
+    log.commit()
+    assert log.notified() == 1
+    log.open()
+    assert log.host.work().is_empty, "opened under the same workflows, nothing is left to do"
+    log.feed(change(3, "Won", deal="2"))
+    assert log.notified() == 2
+
+
+def test_rows_of_former_joins_are_gone_once_workflows_changed() -> None:
+    tabs = "  account: {module: zoho.Accounts, lookup: deal.Account}\n"
+    joined = HEAD.replace("rules:", f"{tabs}rules:") + (
+        '    - {name: won, trigger: {becomes: deal.Stage is "Won" and account.Type is "Big"}, '
+        "actions: [{notify: user ann, text: Won}]}\n"
+    )
+    one = Workspace(publish({"sales.yaml": joined}, Project()), ("zoho", "mail"), None, {"email": "mail"})
+    log = Log(Topology({"main": one}, 1, Nouns()))
+    event = ChangeEvent(
+        tab="zoho:Deals", record_id="1", op="create", after={"id": "1", "Stage": "Won", "Account": "A"},
+        committed_at=AT, seen_at=AT, source_position=1,
+    )  # fmt: skip
+    value, headers = Nouns().encode(event, DEALS)
+    log.feed(Incoming(0, in_workspace("main", "1"), value, headers, AT))
+    assert log.host.lodger("main").states("relations").names()  # type: ignore[union-attr]
+    log.topology = topology()
+    log.open()
+    log.commit()
+    restored = Restored()
+    restored.take(log.rows)
+    assert restored.of("relations", "main").rows.keys() <= {"\x1fpartition"}
+
+
+def test_changed_workflows_of_a_spread_workspace_are_refused() -> None:
+    log = Log(topology(spread=True), "records")
+    log.feed(change(0, "Won"))
+    with pytest.raises(LayoutChangedError, match="cannot be joined anew in place"):
+        log.open(topology(rules=LATER, spread=True))
+
+
+# -- time --------------------------------------------------------------
+
+
+def ticks(log: Log) -> list[Incoming]:
+    found = [one for topic, one in log.said if topic == topics.JOURNEYS]
+    return [Incoming(number, one.key, one.value or b"", one.headers, one.at) for number, one in enumerate(found)]
+
+
+def test_a_due_timer_writes_one_tick_and_fires_when_that_is_read() -> None:
+    log = Log(topology(rules=LATER))
+    log.feed(marker(0), change(1, "Won"))
+    assert log.host.wait(AT) == 2 * DAY
+    log.host.ticks(AT + 2 * DAY - 1)
+    assert log.commit().is_empty
+    for _ in range(2):
+        log.host.ticks(AT + 2 * DAY)
+        log.commit()
+    (tick,) = ticks(log)
+    assert log.host.wait(AT + 3 * DAY) is None
+    assert log.notified() == 1
+    log.feed(tick, topic=topics.JOURNEYS)
+    assert log.notified() == 2
+
+
+def test_a_tick_that_was_not_committed_is_written_again() -> None:
+    log = Log(topology(rules=LATER))
+    log.feed(change(0, "Won"))
+    log.host.ticks(AT + 2 * DAY)
+    log.open()
+    log.host.ticks(AT + 2 * DAY)
+    log.commit()
+    assert len(ticks(log)) == 1
+
+
+def test_a_history_is_its_own_clock() -> None:
+    log = Log(topology(rules=LATER, history=True))
+    log.feed(change(0, "Won"))
+    assert log.host.wait(AT + 9 * DAY) is None
+    log.host.ticks(AT + 9 * DAY)
+    assert log.commit().is_empty
+    log.feed(change(1, "Open", deal="2", seen_at=AT + 9 * DAY))
+    assert log.notified() == 2
+
+
+def test_a_workspace_may_have_a_clock_of_its_own() -> None:
+    now = AT
+    log = Log(topology(rules=LATER, clock=lambda: now))
+    log.feed(change(0, "Won"))
+    assert log.host.is_clocked
+    log.host.ticks(AT + 9 * DAY)
+    assert log.commit().is_empty
+    now = AT + 2 * DAY
+    assert log.host.wait(0) == 0
+    log.host.ticks(0)
+    log.commit()
+    assert [one.at for one in ticks(log)] == [now]
+
+
+# -- spread --------------------------------------------------------------
+
+
+def test_spread_messages_go_to_their_homes_with_their_origin_and_a_repetition_is_dropped() -> None:
+    serving = topology(partitions=4, spread=True)
+    log = Log(serving, "records", 2)
+    log.feed(change(0, "Won"), change(1, "Won", deal="2"))
+    (sent,) = {topic for topic, _ in log.said}
+    assert sent == topics.JOURNEYS
+    facts = [one for _, one in log.said]
+    assert [dict(one.headers)[ORIGIN] for one in facts] == [
+        f"records/{DEALS}/2:{offset}:0".encode() for offset in (0, 1)
+    ]
+    number = home("main", "zoho:Deals/1", 4, spread=True)
+    journeys = Log(serving, "journeys", number)
+    first = Incoming(0, facts[0].key, facts[0].value or b"", facts[0].headers, AT)
+    assert journeys.feed(first, topic=topics.JOURNEYS).taken == 1
+    assert journeys.feed(first._replace(offset=1), topic=topics.JOURNEYS).taken == 0
+    journeys.open()
+    assert journeys.feed(first._replace(offset=2), topic=topics.JOURNEYS).taken == 0
+    later = first._replace(offset=3, headers=[(ORIGIN, f"records/{DEALS}/2:0:1".encode())])
+    assert journeys.feed(later, topic=topics.JOURNEYS).taken == 1
+
+
+# -- strangers --------------------------------------------------------------
+
+
+class Counting:
+    """A stranger's stage that counts decisions, and remembers."""
+
+    name: ClassVar[str] = "counting"
+    reads: ClassVar[tuple[str, ...]] = (topics.DECISIONS,)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def restore(self, rows: Mapping[str, Mapping[str, bytes]]) -> None:
+        self.count = int(rows.get("all", {}).get("", b"0"))
+
+    def step(self, key: str, message: Any, source: Source) -> list[Output]:
+        self.count += 1
+        return []
+
+    def changed(self) -> Iterator[Changed]:
+        yield Changed("all", "", str(self.count).encode())
+
+
+def test_a_stage_of_a_stranger_finds_its_rows_again() -> None:
+    made: list[Counting] = []
+
+    def make() -> Counting:
+        made.append(Counting())
+        return made[-1]
+
+    stages: Sequence[Callable[[], Counting]] = [make]
+    log = Log(topology(more_stages=stages))
+    log.feed(marker(0), change(1, "Won"))
+    counted = max(one.count for one in made)
+    assert counted > 0
+    made.clear()
+    log.open()
+    assert max(one.count for one in made) == counted
+    assert isinstance(log.host.lodger("main"), object)
+
+
+def test_a_tick_is_a_message_of_its_workspace_alone() -> None:
+    log = Log(topology(rules=LATER))
+    log.feed(change(0, "Won"), change(1, "Won", workspace="客户"))
+    log.host.ticks(AT + 3 * DAY)
+    log.commit()
+    assert {one.key for one in ticks(log)} == {in_workspace("main", ""), in_workspace("客户", "")}
+    assert {pack(Tick(at=AT + 3 * DAY))} == {one.value for one in ticks(log)}
