@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from connectors.kafka_io import Admin, BrokerAway, Delivered, Outgoing, Partition, Producer
+from connectors.kafka_io import Admin, BrokerAway, Delivered, KafkaTrouble, Outgoing, Partition, Producer
 from renkei.contracts import Contracts
 from renkei.streaming import Nouns
 from sandbox.server import Sandbox
@@ -119,9 +119,7 @@ class Plant:
 
     def _deliver(self) -> bool:
         """Tell the broker what waits; where nobody knows whether it heard, again: repetitions count once."""
-        try:
-            self._send(self._backlog)
-        except BrokerAway:
+        if not self._sent(self._backlog):
             return False
         self.fed += len(self._backlog)
         self._backlog.clear()
@@ -169,9 +167,17 @@ class Plant:
         else:
             crm.update(CONTRACTS, known, edit.fields)
 
+    def _sent(self, messages: Sequence[Outgoing]) -> bool:
+        try:
+            self._send(messages)
+        except BrokerAway:
+            return False
+        return True
+
     def put(self, topic: str, key: bytes | None, value: bytes | None, headers: Any = (), number: int = 0) -> None:
         """Write anything to a topic."""
-        self._send([Outgoing(self.prefix + topic, key, value, headers, number, now())])
+        out = [Outgoing(self.prefix + topic, key, value, headers, number, now())]
+        self.until(lambda: self._sent(out), f"a message is written to {topic}")
 
     def _mark_loaded(self, tab: str) -> None:
         home = keys.home(WORKSPACE, "", self.partitions, spread=False)
@@ -213,6 +219,7 @@ class Plant:
 
     def rest(self, seconds: float = PATIENCE, *, parked: int = 0) -> Findings:
         """Wait until everything is done that must be, and nothing more comes; then all must be as the model says."""
+        self.play([])
         self.until(
             lambda: not (found := self.findings()).lost and not found.differences, "every effect is there", seconds
         )
@@ -258,7 +265,23 @@ class Plant:
     def tails(self) -> str:
         """What the processes said at last, and what the checker says."""
         said = [line for one in self.running()[-8:] for line in (one.tail(), f"now: {_health(one)[1]}")]
-        return "\n".join([str(self.findings().counts()), *said])
+        found = self.findings()
+        lost = [self._trace(one.rpartition(" ")[2]) for one in found.lost[:3]]
+        return "\n".join([str(found.counts()), *lost, *said])
+
+    def _trace(self, deal: str) -> str:
+        """How far a deal has come that has not got what it must."""
+        try:
+            contracts = [one for one in self.nouns(topics.changes("salesforce:Contract")) if one.after]
+            seen = [one.after.get("Status") for one in contracts if one.after.get("Zoho_Deal_Id__c") == deal]
+            deals = [one for one in self.nouns(topics.changes("zoho:Deals")) if one.record_id == deal]
+            stages = [one.after.get("Stage") for one in deals if one.after]
+            commands = {one.id: one.operation for one in self.commands() if one.journey.endswith(deal)}
+            reports = [one.outcome for one in self.reports() if one.outcome.command_id in commands]
+            decided = [one.kind for one in self.nouns(topics.DECISIONS) if one.journey.endswith(deal)]
+        except KafkaTrouble as error:
+            return f"{deal}: {error}"
+        return f"{deal}: stages {stages}, contracts {seen}, decided {decided}, commands {commands}, reports {reports}"
 
     def close(self) -> None:
         """End everything."""

@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 from tests.faults.plant import Plant
 from tests.faults.project import history
 
@@ -38,6 +40,7 @@ def test_a_state_folder_that_is_deleted_is_restored_from_the_changelog(plant: Pl
     assert plant.rest().expected > 15
 
 
+@pytest.mark.fault
 def test_damaged_snapshots_are_not_believed(plant: Plant) -> None:
     """Fault matrix row 45: cut, changed in the middle, and something else altogether."""
     plant.watch_contracts()
