@@ -179,7 +179,6 @@ class PartitionLog:
             enable_auto_commit=False,
             fetch_max_wait_ms=25,
             fetch_max_bytes=52_428_800,
-            fetch_max_wait_ms=50,
             max_partition_fetch_bytes=8_388_608,
         )
         await asyncio.wait_for(reader.start(), COMMIT_LIMIT)
