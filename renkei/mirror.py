@@ -82,7 +82,7 @@ class Mirror:
         cluster = replace(cluster_of(self.folder, self.address), folder=None)
         found: dict[tuple[str, int], Restored] = {}
         for place in places:
-            found[place] = await PartitionLog(cluster, *place).restore()
+            found[place], _ = await PartitionLog(cluster, *place).restore([])
             self._tell(sum(one.count for one in found.values()))
         return found
 
