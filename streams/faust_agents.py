@@ -29,7 +29,15 @@ COMMIT_EVERY = 1.0
 LOOK_EVERY = 0.2
 BUFFER = 1024
 
-_RELIED_ON = ("_new_offset", "_add_gap", "_acked", "_acked_index", "_committed_offset", "on_partitions_revoked")
+_RELIED_ON = (
+    "_new_offset",
+    "_add_gap",
+    "_acked",
+    "_acked_index",
+    "_committed_offset",
+    "_read_offset",
+    "on_partitions_revoked",
+)
 
 _read_message: Unpacker[StageMessage] = Unpacker(StageMessage)
 
@@ -57,6 +65,16 @@ class Key(NamedTuple):
     key: str
 
 
+class _NothingRead(dict[Any, Any]):
+    """In the place of Faust's book of what was read of each partition: what is read again is delivered again.
+
+    By that book Faust drops what comes again after a seek, also where the first delivery was thrown away meanwhile.
+    """
+
+    def __getitem__(self, tp: Any) -> None:
+        return None
+
+
 class OffsetKeeper:
     """A mixin of a Faust consumer: the offset that is committed never passes a record that is still in flight.
 
@@ -72,6 +90,7 @@ class OffsetKeeper:
         """Per partition the offset behind the newest record that was acked."""
         self.is_stuck = False
         """Whether an agent has failed: nothing is committed any more, since Faust acks its record all the same."""
+        this._read_offset = _NothingRead()
         deliver = this.callback
 
         async def delivered(message: Any) -> None:
@@ -136,6 +155,24 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
         consumer: Any = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         return consumer
+
+    async def seek_to_committed(self) -> Any:
+        """Read every partition on from what is committed."""
+        return await self.call_thread(self._seek_back)
+
+    async def _seek_back(self) -> Any:
+        """The client seeks only where an offset above 0 is committed, and leaves the others wherever they are.
+
+        Faust drops what it reads while partitions are paused (during recovery, in a rebalance) and relies on this.
+        """
+        consumer: Any = self._ensure_consumer()
+        committed = await consumer.seek_to_committed()
+        logs = cast(Any, self.app.tables).changelog_topics
+        unset = [tp for tp, offset in committed.items() if not offset and tp.topic not in logs]
+        if unset:
+            for tp, start in (await consumer.beginning_offsets(unset)).items():
+                consumer.seek(tp, start)
+        return committed
 
 
 class AgentsConsumer(OffsetKeeper, driver.Consumer):

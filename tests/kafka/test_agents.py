@@ -221,7 +221,7 @@ class Office:
     def close(self) -> None:
         for process in self.running:
             process.kill()
-            print(process.communicate()[0])  # shown where the test failed
+            print(process.communicate()[0], self.totals(), self.committed())  # shown where the test failed
         self.producer.close()
         self.admin.delete([name for name in self.admin.topics() if name.startswith(self.prefix)])
         self.admin.close()
