@@ -10,6 +10,8 @@ from tests.faults.conftest import MakePlant
 from tests.faults.plant import Plant
 from tests.faults.project import history
 
+pytestmark = pytest.mark.nightly
+
 
 def _crew(plant: Plant) -> None:
     plant.watch_contracts()

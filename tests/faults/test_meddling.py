@@ -12,6 +12,8 @@ from tests.faults.forging import add_partitions, forged, move_offsets
 from tests.faults.plant import Plant
 from tests.faults.project import deal_id, history
 
+pytestmark = pytest.mark.nightly
+
 DEAL = keys.in_workspace("main", deal_id(1))
 _, VALUE, HEADERS = forged(ChangeEvent(
     tab=f"zoho:{DEALS}", record_id=deal_id(1), op="update", after={}, committed_at=1, seen_at=1, source_position=1,

@@ -12,6 +12,8 @@ from tests.faults.conftest import MakePlant
 from tests.faults.plant import Plant
 from tests.faults.project import history
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.fixture
 def network() -> Iterator[Network]:

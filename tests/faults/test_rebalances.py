@@ -8,6 +8,8 @@ import pytest
 from tests.faults.plant import Plant
 from tests.faults.project import history
 
+pytestmark = pytest.mark.nightly
+
 
 def _come_and_go(plant: Plant, rounds: int, edits: int, longest: float) -> None:
     draw = Random(13)

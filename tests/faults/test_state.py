@@ -7,6 +7,8 @@ import pytest
 from tests.faults.plant import Plant
 from tests.faults.project import history
 
+pytestmark = pytest.mark.nightly
+
 
 def test_a_disk_that_is_full_costs_the_snapshot_and_nothing_else(plant: Plant) -> None:
     """Fault matrix row 44: no file of this process may pass 8 KB."""

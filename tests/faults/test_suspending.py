@@ -7,6 +7,8 @@ import pytest
 from tests.faults.plant import Plant
 from tests.faults.project import history
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.mark.parametrize(
     ("kind", "points"),

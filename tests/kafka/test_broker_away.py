@@ -10,6 +10,8 @@ from schemas.commands import Applied
 from tests.connectors.fakes import create
 from tests.kafka.shop import Counter
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.fixture
 def counter(own: Cluster) -> Iterator[Counter]:

@@ -14,6 +14,8 @@ from schemas.events import ChangeEvent
 from schemas.messages import Loaded
 from tests.kafka.project import NOUNS, OnKafka, until
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:

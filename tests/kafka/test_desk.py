@@ -14,6 +14,8 @@ from schemas.values import DAY
 from tests.connectors.fakes import create, update
 from tests.kafka.shop import Counter, Hand
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.fixture
 def counter(broker: Cluster, topics: str) -> Iterator[Counter]:

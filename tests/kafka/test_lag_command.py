@@ -24,6 +24,8 @@ from tests.cli.door import renkei
 from tests.kafka.committing import commit
 from tests.lag.scraping import eventually, scraped
 
+pytestmark = pytest.mark.nightly
+
 
 class Shop(NamedTuple):
     """A project whose streams and workers have read some of a topic."""

@@ -28,6 +28,8 @@ from tests.connectors.fakes import create
 from tests.kafka.project import FRAMING, NOUNS, Process, until
 from tests.kafka.shop import Counter, Hand, now, read_all
 
+pytestmark = pytest.mark.nightly
+
 RULES = """
 rules:
   deal:

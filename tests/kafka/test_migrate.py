@@ -30,6 +30,8 @@ from tests.cli.door import Answer, renkei
 from tests.kafka.played import Place, outcome
 from tests.kafka.shop import now
 
+pytestmark = pytest.mark.nightly
+
 PARTITIONS = 3
 HOME = home("main", "", PARTITIONS, spread=False)
 WORKFLOW = """

@@ -10,6 +10,8 @@ from sandbox.broker.cluster import Cluster
 from sandbox.server import Sandbox
 from tests.kafka.project import OnKafka, until
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.fixture
 def there(tmp_path: Path, broker: Cluster, topics: str) -> Iterator[OnKafka]:
