@@ -3,19 +3,21 @@
 Nothing is written and no group is joined: what is running there does not notice.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 
 from connectors.kafka_archive import Archive
-from connectors.kafka_io import Delivered
+from connectors.kafka_io import BrokerAway, Delivered
 from connectors.kafka_ledger import Rows
 from renkei.doubts import Doubt, LedgerPlace
 from renkei.folder import Folder
 from renkei.kafka_parts import office_of
 from renkei.lag.opening import GROUP
-from renkei.streaming import Nouns, registry_of
+from renkei.streaming import Nouns, cluster_of, registry_of
 from rules.book import Book
 from rules.errors import Place, refuse
 from schemas import keys, topics
@@ -25,6 +27,7 @@ from schemas.messages import OutcomeOf
 from schemas.values import Ref
 from streams import gathering
 from streams.changelog import Restored
+from streams.partition_log import LogLostError, PartitionLog
 from streams.store import NewEntry, Store
 from streams.topology import FLOW, SPREAD
 
@@ -62,19 +65,25 @@ class Mirror:
         home = keys.home(self._workspace, "", self._partitions, spread=False)
         wanted = range(self._partitions) if self._spread else (home,)
         hosts = SPREAD if self._spread else (FLOW,)
-        found = {(host, number): Restored() for host in hosts for number in wanted}
-        count = 0
         for host in hosts:
             if not self.archive.ends(topics.state(host)):
                 name = self.folder.settings.kafka.prefix + topics.state(host)
                 refuse(f"there is no topic {name}", "Make it: renkei topics")
-            for told in self.archive.all(topics.state(host), wanted):
-                found[host, told.partition.number].take([(told.key or b"", told.value)])
-                count += 1
-                if count % 1_000 == 0:
-                    self._tell(count)
+        try:
+            found = asyncio.run(self._restore([(host, number) for host in hosts for number in wanted]))
+        except LogLostError as error:
+            raise BrokerAway(f"reading the state: {error}") from None
         for place, restored in found.items():
             self._check(place, restored)
+        return found
+
+    async def _restore(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Restored]:
+        """What the changelogs hold, read as the streams read them, but without a snapshot and without their fence."""
+        cluster = replace(cluster_of(self.folder, self.address), folder=None)
+        found: dict[tuple[str, int], Restored] = {}
+        for place in places:
+            found[place], _ = await PartitionLog(cluster, *place).restore([])
+            self._tell(sum(one.count for one in found.values()))
         return found
 
     def _check(self, place: tuple[str, int], restored: Restored) -> None:

@@ -60,8 +60,9 @@ def refuse_moved(file: Path) -> None:
         return
     if move.is_done:
         raise StoreError(
-            f"this project has moved to {move.where}: it runs there, by `renkei streams`, `renkei capture` and "
-            "`renkei connectors`. To begin anew on this machine, name another state folder: --state DIR"
+            f"this project has moved to {move.where}: it runs there, by `renkei run --broker`, or by `renkei "
+            "capture`, `renkei streams` and `renkei connectors`. To begin anew on this machine, name another state "
+            "folder: --state DIR"
         )
     raise StoreError(
         f"this project is moving to {move.where}, and the move did not end. Type `renkei migrate` again: it goes on "

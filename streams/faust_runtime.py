@@ -13,7 +13,7 @@ from typing import Any, cast
 import aiokafka
 import faust
 from aiokafka import TopicPartition
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, NoOffsetForPartitionError
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 from yarl import URL
@@ -30,6 +30,8 @@ POLL = 0.25
 FETCH_WAIT_MS = 25
 """A fetch holds back partitions that were not in it for so long at most."""
 WATCH_EVERY = 10.0
+YOUNG = (50_000, 20, 100)
+"""When the garbage collector looks: state is kept for long, and to look through it often is for nothing."""
 
 _RELIED_ON: tuple[tuple[Any, str], ...] = (
     (driver.Consumer, "_new_consumer_thread"),
@@ -93,7 +95,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
     ) -> Any:
         """What was read per partition, with the bounds of each batch; ends of transactions alone are a batch too."""
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout, None)
+        try:
+            fetched = await super()._fetch_records(consumer, active_partitions, timeout, None)
+        except NoOffsetForPartitionError:  # a rebalance made it forget where we read; we seek after each
+            return {}
         owner = cast(BatchConsumer, self.consumer)
         batches = {}
         for tp in active_partitions & consumer.assignment():
@@ -161,8 +166,6 @@ class BatchConsumer(driver.Consumer):
         except (asyncio.CancelledError, ConsumerStoppedError):
             if not self.app.should_stop:
                 raise
-
-    # -- what is ours, not Faust's --------------------------------------------------------------
 
     async def perform_seek(self) -> None:
         """Positions are in the state, so there is nothing to ask the group for."""
@@ -277,15 +280,19 @@ class Streams:
         """
         self._loop = asyncio.get_running_loop()
         watching = asyncio.create_task(self._watch())
+        usual = gc.get_threshold()
+        gc.set_threshold(*YOUNG)
         await self._app.start()
         try:
-            await self._stop.wait()
+            await self._app.wait(self._stop.wait())  # also over when a part of the app crashed
         finally:
             watching.cancel()
+            gc.set_threshold(*usual)
             await self.partitions.close()
             await self._app.stop()
-        if self.partitions.failure is not None:
-            raise self.partitions.failure
+        failure = self.partitions.failure or self._app.crash_reason
+        if failure is not None:
+            raise failure
 
     def stop(self) -> None:
         """Ask it to end."""
@@ -306,9 +313,7 @@ class Streams:
         app.on_partitions_revoked.connect(cast(Any, self._revoked), weak=False)
         app.on_partitions_assigned.connect(cast(Any, self._assigned), weak=False)
         for host, names in partitions.topology.hosts().items():
-            topic = app.topic(
-                *[app.cluster.topic(name) for name in names], key_serializer="raw", value_serializer="raw"
-            )
+            topic = app.topic(*map(app.cluster.topic, names), key_serializer="raw", value_serializer="raw")
             app.agent(topic, name=host)(_agent(partitions, host))
 
     async def _revoked(self, app: Any, revoked: set[Any], **_: Any) -> None:

@@ -177,8 +177,8 @@ class PartitionLog:
             isolation_level="read_committed",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
+            fetch_max_wait_ms=25,
             fetch_max_bytes=52_428_800,
-            fetch_max_wait_ms=50,
             max_partition_fetch_bytes=8_388_608,
         )
         await asyncio.wait_for(reader.start(), COMMIT_LIMIT)
@@ -192,7 +192,7 @@ class PartitionLog:
     ) -> None:
         position, told = start, time.monotonic()
         while position < end:
-            fetched = await reader.getmany(self._changelog, timeout_ms=200)
+            fetched = await reader.getmany(self._changelog, timeout_ms=25)
             records: list[Record] = [(one.key, one.value) for one in fetched.get(self._changelog, ())]
             position = await reader.position(self._changelog)
             if records:

@@ -8,6 +8,7 @@ criteria hold says its row, where the product plans a fire.
 import asyncio
 import os
 import signal
+import sys
 import time
 from dataclasses import replace
 from functools import lru_cache
@@ -171,7 +172,9 @@ async def main() -> None:
     """Serve until SIGTERM."""
     settings = os.environ
     prefix = f"{settings['JOIN_TOPICS']}."
-    spread = settings.get("JOIN_SPREAD", "yes") == "yes"
+    spread = settings["JOIN_FORM"] == "spread"
+    if not spread and PARTITIONS > 1:
+        sys.exit("A fused workspace is one partition: set JOIN_PARTITIONS=1, for all peers.")
     cluster = JoinCluster(settings["JOIN_BOOTSTRAP"], f"{prefix}ours", prefix, Path(settings["JOIN_STATE"]))
     await _make_topics(cluster, spread)
     served = Streams(topology(spread), cluster, Quiet(), lambda: time.time_ns() // 1_000_000)

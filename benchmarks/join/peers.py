@@ -82,7 +82,8 @@ _EXACTLY_ONCE, _AT_LEAST_ONCE = "processing.guarantee=exactly_once_v2", "process
 _UNCACHED, _OPTIMIZED = "statestore.cache.max.bytes=0", "topology.optimization=all"
 
 PEERS: dict[str, Peer] = {
-    "ours": Peer(_ours),
+    "ours": Peer(_ours, {"JOIN_FORM": "spread"}),
+    "ours_fused": Peer(_ours, {"JOIN_FORM": "fused"}),
     "faust": Peer(_faust, {"JOIN_STORE": "memory://"}, warm=5_000, updates=20_000),
     "faust_rocksdb": Peer(_faust, {"JOIN_STORE": "rocksdb://?driver=rocksdict"}, warm=5_000, updates=20_000),
     "quix": Peer(_quix, {"JOIN_GUARANTEE": "exactly-once"}, warm=10_000, updates=60_000),

@@ -1,6 +1,7 @@
 """The task that all peers do: the records, the condition, and the join as plain Python computes it."""
 
 import json
+import os
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from benchmarks.join.partitions import partition_of
 Row = dict[str, Any]
 
 ACCOUNTS, DEALS = "accounts", "deals"
-PARTITIONS = 4
+PARTITIONS = int(os.environ.get("JOIN_PARTITIONS", "4"))
 SEED = 20_26
 DEALS_AT_FIRST, ACCOUNTS_AT_FIRST = 10_000, 1_000
 OF_ACCOUNTS = 0.01

@@ -133,9 +133,15 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", [name for name in PEERS if name != "ours_fused"])
 def test_a_peer_does_the_join(name: str, broker: Cluster) -> None:
     small = replace(PEERS[name], warm=500, updates=2_000)
     measured = run(broker.bootstrap, f"small.{name}", small)
     assert measured.changes > 2_000
     assert measured.rows > 0
+
+
+@pytest.mark.nightly
+def test_deals_move_between_accounts_in_ours(broker: Cluster) -> None:
+    small = replace(PEERS["ours"], warm=500, updates=2_000, each_change=False)
+    assert run(broker.bootstrap, "small.moves", small, moves=0.2).rows > 0

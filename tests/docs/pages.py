@@ -19,7 +19,14 @@ LINKING = (
     *PAGES,
     *(
         HOME / name
-        for name in ("docs/extending.md", "docs/operations.md", "docs/decisions.md", "CONTRIBUTING.md", "CHANGELOG.md")
+        for name in (
+            "docs/extending.md",
+            "docs/operations.md",
+            "docs/scaling.md",
+            "docs/decisions.md",
+            "CONTRIBUTING.md",
+            "CHANGELOG.md",
+        )
     ),
 )
 """All pages whose links are followed."""

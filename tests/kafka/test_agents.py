@@ -211,7 +211,7 @@ class Office:
 
     def until(self, holds: Callable[[], bool], what: str) -> None:
         """Wait for what the newest process is to bring about."""
-        until(lambda: holds() or self.running[-1].poll() is not None, what, 60)
+        until(lambda: holds() or self.running[-1].poll() is not None, what, 150)
         assert holds(), f"the process has ended: {what}"
 
     def committed(self) -> int | None:

@@ -12,7 +12,7 @@ import pytest
 from sandbox.broker.cluster import Cluster
 from streams.testing import CHANNELS, embedded
 from streams.topology import Workspace
-from tests.kafka.on_kafka import OnKafka, Service
+from tests.kafka.on_kafka import Service
 from tests.scenarios.story import HERE, Story, story
 from tests.scenarios.test_scenarios import tell
 from tests.scenarios.world import World
@@ -20,7 +20,13 @@ from tests.scenarios.world import World
 FILES = [path for path in sorted(HERE.glob("*/*.yaml")) if story(path).scenario.refused is None]
 SOME = [path for path in FILES if path.parent.name in ("conditions", "examples")]
 """What is told with spread stages in the default run: where several records and keys meet."""
-STOPPED = [path for path in FILES if path.stem in ("two_crms_in_either_order", "fresh", "birthday")]
+STOPPED = [
+    HERE / "timers" / "birthday.yaml",
+    *(
+        pytest.param(HERE / name, marks=pytest.mark.nightly)
+        for name in ("conditions/two_crms_in_either_order.yaml", "conditions/fresh.yaml", "actions/wait.yaml")
+    ),
+]
 
 
 def workspace(told: Story) -> Workspace:
@@ -75,16 +81,13 @@ def test_a_scenario_comes_out_as_told_with_its_stages_spread(path: Path, spread:
     assert tell(World(story(path), spread.runtime(path.stem))) == expected(path)
 
 
-def test_stories_come_out_as_told_when_the_program_ends_after_every_step(broker: Cluster, prefix: str) -> None:
-    stories = {path.stem: workspace(story(path)) for path in STOPPED}
-    serving = Service(broker.bootstrap, f"{prefix}stopped.", stories)
-
-    def stopped(world: World) -> None:
-        assert isinstance(world.runtime, OnKafka)
-        serving.restart()
-
+@pytest.mark.parametrize("path", STOPPED, ids=named)
+def test_a_story_comes_out_as_told_when_the_program_ends_after_every_step(
+    path: Path, broker: Cluster, topics: str
+) -> None:
+    serving = Service(broker.bootstrap, topics, {path.stem: workspace(story(path))})
     try:
-        for path in STOPPED:
-            assert tell(World(story(path), serving.runtime(path.stem)), between=stopped) == expected(path), path.stem
+        ids = tell(World(story(path), serving.runtime(path.stem)), between=lambda world: serving.restart())
     finally:
         serving.close()
+    assert ids == expected(path)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import OffsetOutOfRangeError
 
 from rules.project import Project
 from rules.publishing import publish
@@ -252,3 +253,19 @@ async def give_up(service: Service) -> None:
     await producer.send_and_wait(service.cluster.topic(DEALS), value=b"x", key=b"x", partition=0)
     await producer.abort_transaction()
     await producer.stop()
+
+
+def test_a_consumer_that_cannot_go_on_ends_the_program(serving: Serving) -> None:
+    """A program whose reading thread died would look well and do nothing."""
+    service = serving(workspaces("main"), partitions=1)
+    (program,) = service.programs
+    service.call(lead_astray(program))
+    with pytest.raises(OffsetOutOfRangeError):
+        service.end()
+
+
+async def lead_astray(program: Streams) -> None:
+    """Read where there is nothing, as where retention has deleted all, until the program notices."""
+    await program.partitions.gate.seek({(DEALS, 0): 1_000_000})
+    while program.statuses():
+        await asyncio.sleep(0.01)
