@@ -292,7 +292,8 @@ class _losses:  # noqa: N801 - read as a phrase: with _losses("commit")
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ProducerFenced):
             raise FencedError("another process has opened this partition") from error
-        if isinstance(error, KafkaError | TimeoutError | OSError):
+        # The client asserts that it knows a broker; one that has just come back tells it of none.
+        if isinstance(error, KafkaError | TimeoutError | OSError | AssertionError):
             raise LogLostError(f"could not {self._doing}: {type(error).__name__} {error}".strip()) from error
 
 

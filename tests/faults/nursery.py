@@ -6,6 +6,7 @@ of its own, writes to its log, and its exit code (a signal is negative) goes to 
 this ends, all children are killed.
 """
 
+import ctypes
 import json
 import os
 import resource
@@ -17,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
+
+_PR_SET_PDEATHSIG = 1
 
 
 class Process:
@@ -113,6 +116,8 @@ def _serve() -> None:
                 _note(logs.pop(ended[0], ""), os.waitstatus_to_exitcode(ended[1]))
 
     signal.signal(signal.SIGCHLD, reap)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # it ends when nobody asks any more, and then it kills all children
     for line in sys.stdin:
         asked = json.loads(line)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
@@ -138,7 +143,11 @@ def _note(log: str, code: int) -> None:
 def _become(asked: dict[str, Any], main: Any) -> None:
     """What the child does: the command, and no more."""
     os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with suppress(AttributeError):  # Linux has it: no child outlives its parent, however that ends
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)

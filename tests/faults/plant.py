@@ -223,6 +223,7 @@ class Plant:
         self.until(
             lambda: not (found := self.findings()).lost and not found.differences, "every effect is there", seconds
         )
+        self.until(self._is_reported, "every command is reported", seconds)
         self._until_quiet(seconds)
         found = self.findings()
         assert found.is_green, f"{found}\n{self.tails()}"
@@ -232,6 +233,10 @@ class Plant:
         assert {one.outcome.command_id for one in reports} == set(ids), self.tails()
         assert len(self.parked()) == parked, self.parked()
         return found
+
+    def _is_reported(self) -> bool:
+        """Whether there is an outcome of every command."""
+        return {one.id for one in self.commands()} == {one.outcome.command_id for one in self.reports()}
 
     def _until_quiet(self, seconds: float) -> None:
         last, since = self._traces(), time.monotonic()

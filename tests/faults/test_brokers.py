@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.broker.cluster import Cluster
+from sandbox.broker.node import Node
 from tests.faults.conftest import MakePlant
 from tests.faults.plant import Plant
 from tests.faults.project import history
@@ -32,26 +33,34 @@ def _during(plant: Plant, number: int, fault: Callable[[], None], after: Callabl
     plant.rest(180)
 
 
-def _through(plant: Plant, cluster: Cluster, gone: float) -> None:
+def _begin(node: Node, fault: str) -> None:
+    {"restarted": node.stop, "killed": node.kill, "suspended": node.pause}[fault]()
+
+
+def _end(node: Node, fault: str) -> None:
+    {"restarted": node.start, "killed": node.start, "suspended": node.resume}[fault]()
+
+
+LONG = pytest.mark.fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        ("killed", 3), ("suspended", 3), pytest.param("restarted", 0, marks=LONG),
+        pytest.param("killed", 65, marks=LONG), pytest.param("suspended", 65, marks=LONG),
+    ],
+)  # fmt: skip
+def test_all_brokers_are_gone_for_a_while(
+    make_plant: MakePlant, kafka_here: None, tmp_path: Path, fault: str, seconds: int
+) -> None:
     """Fault matrix rows 17 to 19, on one broker: so all brokers are away."""
-    node = cluster.node(1)
-    _crew(plant)
-    _during(plant, 0, node.stop, node.start, 0.5)
-    _during(plant, 1, node.kill, node.start, gone)
-    _during(plant, 2, node.pause, node.resume, gone)
-    assert all(one.is_alive for one in plant.started), plant.tails()
-    assert plant.findings().expected > 10
-
-
-def test_a_broker_is_restarted_killed_and_suspended(make_plant: MakePlant, kafka_here: None, tmp_path: Path) -> None:
     with Cluster(tmp_path / "kafka") as cluster:
-        _through(make_plant(f"kafka://{cluster.bootstrap}"), cluster, 4)
-
-
-@pytest.mark.fault
-def test_all_brokers_are_gone_for_a_minute(make_plant: MakePlant, kafka_here: None, tmp_path: Path) -> None:
-    with Cluster(tmp_path / "kafka") as cluster:
-        _through(make_plant(f"kafka://{cluster.bootstrap}"), cluster, 65)
+        plant, node = make_plant(f"kafka://{cluster.bootstrap}"), cluster.node(1)
+        _crew(plant)
+        _during(plant, 0, lambda: _begin(node, fault), lambda: _end(node, fault), seconds)
+        assert all(one.is_alive for one in plant.started), plant.tails()
+        assert plant.findings().expected > 3
 
 
 @pytest.mark.fault
