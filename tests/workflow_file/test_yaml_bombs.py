@@ -57,8 +57,8 @@ def test_a_bomb_is_refused_at_once_and_in_words(text: str, words: str) -> None:
     began = time.process_time()
     with pytest.raises(WorkflowError) as refused:
         read_yaml(text, "bomb.yaml")
-    # A tenth of a second on an idle machine; the bound is loose, an expanded bomb would take minutes.
-    assert time.process_time() - began < 1.0
+    # A tenth of a second on an idle machine; an expanded bomb would take minutes, and a busy machine ten times as long.
+    assert time.process_time() - began < 20
     problem = next(iter(refused.value.problems))
     assert words in problem.problem
     assert problem.hint
