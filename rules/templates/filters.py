@@ -159,7 +159,9 @@ def _size(value: Value, arguments: Sequence[Value], zone: ZoneInfo) -> Value:
 
 def _whole(value: Value, lowest: int, highest: int, otherwise: int) -> int:
     number = to_number(value)
-    return otherwise if number is None else int(min(max(Decimal(number), Decimal(lowest)), Decimal(highest)))
+    if number is None or not Decimal(number).is_finite():
+        return otherwise
+    return int(min(max(Decimal(number), Decimal(lowest)), Decimal(highest)))
 
 
 def _number(value: Value) -> Decimal | None:
