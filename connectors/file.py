@@ -10,6 +10,7 @@ from connectors.base import BadLine, Capture, Connector, Polled, Request, Respon
 from connectors.capture import TIE_BITS
 from connectors.fields import milliseconds
 from connectors.lines import LONGEST_LINE, Position, RawLine, fits, opened, reachable, whole_line
+from schemas.batches import collector_at_rest
 from schemas.commands import Command, Outcome, Rejected
 from schemas.events import ChangeEvent
 from schemas.values import Amount
@@ -85,7 +86,7 @@ class JsonLines:
         at = msgspec.json.decode(position, type=Position) if position else Position()
         events: list[ChangeEvent] = []
         bad: list[BadLine] = []
-        with opened(self._path) as stream:
+        with collector_at_rest(), opened(self._path) as stream:
             stream.seek(at.offset)
             more = False
             for _ in range(self._limit):

@@ -77,11 +77,12 @@ def evaluate_edits(round_: Round, edits: list[tuple[Change, Concerned]]) -> None
     for change, concerned in edits:
         for rule in concerned.dated:
             timing.follow_dates(round_, rule, change)
-    firing.run_started(round_)
+    if round_.memory.fires:
+        firing.run_started(round_)
 
 
 def _evaluate_all(round_: Round, woken: Woken) -> None:
-    for key in sorted(woken):
+    for key in sorted(woken) if len(woken) > 1 else woken:
         for wake in woken[key]:
             evaluate(round_, key[1], wake)
 
@@ -89,8 +90,8 @@ def _evaluate_all(round_: Round, woken: Woken) -> None:
 def evaluate(round_: Round, anchor: Ref, wake: Wake) -> None:
     """Decide one rule on one anchor, and start a fire if it calls for one (D-20 to D-24)."""
     rule, event = wake.rule, wake.event
-    if not round_.view.join.stands(rule.node, anchor) and not _tells_of_going(event):
-        return
+    if event is not None and not _tells_of_going(event) and not round_.view.join.stands(rule.node, anchor):
+        return  # a wake without an event is one of an anchor that stands
     verdict = round_.verdict(rule, anchor, event)
     if verdict is None and event is not None:
         _wait(round_, rule, anchor, wake)
@@ -185,9 +186,9 @@ def _instant(at: int | None) -> str:
     return format_instant(at) if at is not None else "earlier"
 
 
-def _tells_of_going(event: Event | None) -> bool:
+def _tells_of_going(event: Event) -> bool:
     """An anchor must stand at the rule's node, except for the events that tell of its going."""
-    return event is not None and bool(event.kinds & _GONE)
+    return not _GONE.isdisjoint(event.kinds)
 
 
 # -- what wakes ------------------------------------------------------------------

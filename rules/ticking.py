@@ -107,7 +107,8 @@ def _fire_timed(round_: Round, rule: Rule, timer: Timer) -> None:
 
 
 def _run_wake(round_: Round, rule: Rule, timer: Timer) -> None:
-    evaluation.evaluate(round_, timer.anchor, evaluation.Wake(rule, None))
+    if round_.view.join.stands(rule.node, timer.anchor):
+        evaluation.evaluate(round_, timer.anchor, evaluation.Wake(rule, None))
 
 
 def _run_wait(round_: Round, rule: Rule, timer: Timer) -> None:

@@ -1,6 +1,6 @@
 """How a rule sees its journey: from an anchor record up to the main record and down to every related tab."""
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Set
 from types import MappingProxyType
 from typing import Any
 
@@ -28,7 +28,7 @@ class View(msgspec.Struct):
     book: Book
     join: Join
     known_tabs: frozenset[str]
-    open_keys: frozenset[str]
+    open_keys: Set[str]
     """Wanted relation keys that have not answered in full."""
     _complete: dict[int, bool] = {}
 
@@ -151,8 +151,7 @@ class JourneyScope(dict[str, Image | Unknown | None]):
     """
 
     __slots__ = (
-        "_entered", "_node", "_outputs", "_overlay", "_view", "_workflow", "anchor", "before", "changed",
-        "created", "marks", "now",
+        "_entered", "_event", "_node", "_outputs", "_overlay", "_view", "_workflow", "anchor", "marks", "now",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - a view has this many sides, and names cost time here
@@ -176,16 +175,27 @@ class JourneyScope(dict[str, Image | Unknown | None]):
         self.anchor = anchor
         self.now = now
         self.marks: MutableMapping[str, Mark] = {} if marks is None else marks
-        self.before: Image | None = None
-        self.changed: frozenset[str] = NO_FIELDS
-        self.created = False
-        if event is not None:
-            self.before, self.changed, self.created = event.before, event.changed, "created" in event.kinds
+        self._event = event
 
     @property
     def records(self) -> Mapping[str, Image | Unknown | None]:
         """The single record of each alias."""
         return self
+
+    @property
+    def before(self) -> Image | None:
+        """The anchor's image before the waking event."""
+        return None if self._event is None else self._event.before
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The anchor's fields that the waking event changed."""
+        return NO_FIELDS if self._event is None else self._event.changed
+
+    @property
+    def created(self) -> bool:
+        """Whether the waking event created the anchor."""
+        return self._event is not None and "created" in self._event.kinds
 
     def __missing__(self, alias: str) -> Image | Unknown | None:
         found = self[alias] = self.find(alias)
@@ -230,10 +240,9 @@ class JourneyScope(dict[str, Image | Unknown | None]):
     def at(self, alias: str, row: RelatedRow) -> "JourneyScope":
         """The view from one related record."""
         inner = JourneyScope(
-            self._view, self._workflow, self._workflow.nodes[alias], row.ref, self.now, self.marks, None,
+            self._view, self._workflow, self._workflow.nodes[alias], row.ref, self.now, self.marks, self._event,
             self._overlay, self._outputs,
         )  # fmt: skip
-        inner.before, inner.changed, inner.created = self.before, self.changed, self.created
         inner._entered = {**self._entered, self._node: self.anchor}
         return inner
 

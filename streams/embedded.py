@@ -4,14 +4,13 @@ One change runs to rest through the three stages, and its outputs, state and pos
 between the stages are never written (stage protocol, section 9).
 """
 
-import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from rules.book import Book
 from rules.rounds import Limits
 from schemas import topics
+from schemas.batches import collector_at_rest
 from schemas.codec import CodecError, from_json, pack, to_json
 from schemas.commands import Command
 from schemas.decisions import Decision
@@ -63,7 +62,7 @@ class Embedded:
 
     def append(self, events: Iterable[ChangeEvent]) -> None:
         """Put change events into the log, durably."""
-        with _collector_at_rest(), self.store.transaction():
+        with collector_at_rest(), self.store.transaction():
             self.store.append([wire.change_entry(event) for event in events])
 
     def tell(self, journey: str, message: Any) -> None:
@@ -85,7 +84,7 @@ class Embedded:
             StoreError: the state file cannot be written; nothing was taken, and nothing is parked for it.
         """
         try:
-            with _collector_at_rest():
+            with collector_at_rest():
                 return self._batch(limit)
         except StoreError:
             self._open()
@@ -222,18 +221,6 @@ class Embedded:
             self.store.set_note(FINGERPRINT, self.book.fingerprint.encode())
         count = len(self.records.states)
         tell(count, count)
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Keep the garbage collector out of a batch: it would look through all state again and again for nothing."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _marker(tab: str, at: int) -> NewEntry:

@@ -4,7 +4,7 @@ A host feeds it inputs in order and commits what leaves it, the rows that change
 the three stages say to each other never leaves it (stage protocol, section 9).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -26,8 +26,8 @@ MOST_STEPS = 1_000_000  # of one input before it comes to rest: a bound against 
 
 StageRows = dict[str, dict[str, bytes]]
 """The stored rows of one stage: by key and part."""
-_Readers = tuple[Stage | None, tuple[Stage, ...]]
-"""Of one topic: the stage of the flow, and the strangers' stages."""
+_Readers = tuple[bool, tuple[Callable[[str, Any, Source], list[Output]], ...]]
+"""Of one topic: whether its messages leave the flow, and the steps of the stages that read it, the flow's own first."""
 
 
 class Stages(NamedTuple):
@@ -137,27 +137,26 @@ class Flow:
             leaving += [msgspec.structs.replace(output, at=now) for output in self.tick(now)]
         return leaving
 
-    def _rest(self, first: Iterable[Output], source: Source = NO_SOURCE) -> list[Output]:
+    def _rest(self, queue: list[Output], source: Source = NO_SOURCE) -> list[Output]:
         """Run messages through the stages until nothing is left; what leaves the flow is returned."""
         leaving: list[Output] = []
-        queue = list(first)
         for output in queue:  # it grows while it is read, to at most so many steps
-            stage, extra = self._readers.get(output.topic) or self._readers_of(output.topic)
-            if stage is None:
+            leaves, steps = self._readers.get(output.topic) or self._readers_of(output.topic)
+            if leaves:
                 leaving.append(output)
-            else:
-                queue += stage.step(output.key, output.message, source)
-            for one in extra:
-                queue += one.step(output.key, output.message, source)
-            if len(queue) > MOST_STEPS:
-                raise RuntimeError(f"after {MOST_STEPS:,} messages the flow has not come to rest")
+            for step in steps:
+                if more := step(output.key, output.message, source):
+                    queue += more
+                    if len(queue) > MOST_STEPS:
+                        raise RuntimeError(f"after {MOST_STEPS:,} messages the flow has not come to rest")
         return leaving
 
     def _readers_of(self, topic: str) -> _Readers:
         """Who reads a topic; found once."""
         stage = self._stages.get(wire.stage_of(topic))
-        extra = tuple(one for one in self._extra if any(fnmatchcase(topic, pattern) for pattern in one.reads))
-        found = self._readers[topic] = (stage, extra)
+        extra = [one for one in self._extra if any(fnmatchcase(topic, pattern) for pattern in one.reads)]
+        steps = tuple(one.step for one in ([*extra] if stage is None else [stage, *extra]))
+        found = self._readers[topic] = (stage is None, steps)
         return found
 
 

@@ -132,7 +132,7 @@ class Journey:
             return None
         before = seen.image
         assert before is not None
-        tab = tab_of(ref)
+        tab, _, _ = ref.partition("/")
         edges = self.tree.edge_fields.get(tab, NO_FIELDS)
         if fact.previous == seen.version:
             fields = frozenset(fact.old)
@@ -142,10 +142,10 @@ class Journey:
             moves = any(before.get(name) != image.get(name) for name in edges)
         if moves:
             return None
-        born = seen.born if fact.born is None else fact.born
-        self.seen[ref] = Seen(
-            fact.version, fact.home, image, fact.at, fact.position, born, fact.load, True, seen.listed,
-        )  # fmt: skip
+        seen.version, seen.home, seen.position, seen.load = fact.version, fact.home, fact.position, fact.load
+        seen.at, seen.image = fact.at, image
+        if fact.born is not None:
+            seen.born = fact.born
         self.join.shown[ref] = image
         self._changed.add(ref)
         if fact.at < self.head.now:

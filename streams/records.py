@@ -12,7 +12,7 @@ from rules.book import Book
 from rules.trees import ID, join_values, journey_ref, relation_key
 from schemas import topics
 from schemas.codec import Unpacker, pack
-from schemas.events import ChangeEvent, Operation
+from schemas.events import ChangeEvent
 from schemas.messages import Fact, Loaded
 from schemas.values import TRAIL, Image, Ref, Value, same
 from streams.stage import Changed, Output, Place, Rows, Source, States
@@ -42,6 +42,8 @@ class Reading(msgspec.Struct, frozen=True):
 
     fields: tuple[str, ...]
     """The projection, in an order that is the same everywhere: images are compared and kept byte for byte."""
+    compared: tuple[str, ...]
+    """Those that can differ between two images of a record."""
     edges: frozenset[str]
     trails: tuple[str, ...]
     is_main: bool
@@ -75,10 +77,11 @@ class Records:
             return self._tell(ref, message, source.upstream, (version, -1), None, after)
         if self._is_stale(message, state):
             return []  # capture repeats itself, out of order (D-03)
-        before = state.image
-        after = self._image(message, before)
-        self.states.put(ref, RecordState(after, version, message.source_position, state.born))
-        return self._tell(ref, message, source.upstream, (version, state.version), before, after)
+        before, previous = state.image, state.version
+        state.image = after = self._image(message, before)
+        state.version, state.position = version, message.source_position
+        self.states.touch(ref)
+        return self._tell(ref, message, source.upstream, (version, previous), before, after)
 
     def reload(self, ref: str, at: int) -> list[Output]:
         """Tell a stored record anew, as loaded: the workflows that read it have changed (D-82)."""
@@ -154,19 +157,23 @@ class Records:
             version=versions[0],
             previous=versions[1],
             image=_project(reading, after),
-            op=_operation(event, before),
+            op="update" if event.op == "create" and before is not None else event.op,
             position=event.source_position,
             load=event.load,
             old=old,
             coalesced=event.coalesced,
             born=event.seen_at if event.op == "create" and not event.load and before is None else None,
         )
-        return self._spread(event.tab, reading, fact, before, after)
+        moved = before is None or after is None or not reading.edges.isdisjoint(old)
+        return self._spread(event.tab, reading, fact, before if moved else None, after)
 
     def _spread(
         self, tab: str, reading: Reading, fact: Fact, before: Image | None, after: Image | None
     ) -> list[Output]:
-        """The Fact to the journeys and relation keys that the old or the new image names, each once."""
+        """The Fact to the journeys and relation keys that the old or the new image names, each once.
+
+        Of a record that stays where it is the new image alone says all.
+        """
         journeys = [fact.ref] if reading.is_main else []
         for field, main_tab in reading.direct:
             for value in self._named(field, False, before, after):
@@ -200,11 +207,16 @@ def _readings(book: Book) -> dict[str, Reading]:
             edges[tab] = edges.get(tab, frozenset()) | fields
     return {
         tab: Reading(
-            tuple(sorted(fields)), edges.get(tab, frozenset()), tuple(sorted(book.trails.get(tab, ()))),
-            tab in book.trees, book.direct.get(tab, ()), book.indexed.get(tab, ()),
+            fields=tuple(sorted(fields)),
+            compared=tuple(sorted(fields - {ID})),
+            edges=edges.get(tab, frozenset()),
+            trails=tuple(sorted(book.trails.get(tab, ()))),
+            is_main=tab in book.trees,
+            direct=book.direct.get(tab, ()),
+            indexed=book.indexed.get(tab, ()),
         )
         for tab, fields in book.read_fields.items()
-    }  # fmt: skip
+    }
 
 
 def _project(reading: Reading, image: Image | None) -> Image | None:
@@ -219,15 +231,10 @@ def _project(reading: Reading, image: Image | None) -> Image | None:
 def _old_values(reading: Reading, before: Image, after: Image) -> dict[str, Value]:
     """The values before of the fields that changed. On an edge a blank counts: the key takes values as they are."""
     old: dict[str, Value] = {}
-    for field in reading.fields:
+    for field in reading.compared:
         was, now = before.get(field), after.get(field)
-        if was is now or (was == now and type(was) is type(now)):
+        if was == now and type(was) is type(now):
             continue
         if was != now if field in reading.edges else not same(was, now):
             old[field] = was
     return old
-
-
-def _operation(event: ChangeEvent, before: Image | None) -> Operation:
-    """A create of a known record is an edit to us; everything else is what the CRM says."""
-    return "update" if event.op == "create" and before is not None else event.op

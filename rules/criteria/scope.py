@@ -59,13 +59,23 @@ class Scope(Protocol):
         """The one record of each alias."""
         ...
 
+    @property
+    def before(self) -> Image | None:
+        """The anchor's image before the waking event; none at creation and outside events (D-117)."""
+        ...
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The anchor's fields that the waking event changed."""
+        ...
+
+    @property
+    def created(self) -> bool:
+        """Whether the waking event created the anchor."""
+        ...
+
     anchor: Ref
     now: int
-    before: Image | None
-    """The anchor's image before the waking event; none at creation and outside events (D-117)."""
-    changed: frozenset[str]
-    """The anchor's fields that the waking event changed."""
-    created: bool
     marks: MutableMapping[str, Mark]
     """Memory of time windows, by the operand's canonical text; the evaluation updates it."""
 
