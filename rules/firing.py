@@ -283,7 +283,7 @@ def _holder(round_: Round) -> str:
 def _explained(round_: Round, rule: Rule, anchor: Ref, event: Event | None) -> dict[str, Any]:
     if rule.criteria is None:
         return {}
-    records = round_.scope(rule, anchor, event=event).records
+    records = round_.scope(rule, anchor, event=event)
     observed = {
         f"{alias}.{name}": image.get(name) for alias, name in rule.observed if isinstance(image := records[alias], dict)
     }

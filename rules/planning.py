@@ -89,7 +89,7 @@ class PlanningStep:
     def _context_values(self) -> Iterator[tuple[str, Value]]:
         for path in self._rule.workflow.source.context:
             alias, _, name = path.partition(".")
-            image = self._scope.records[alias]
+            image = self._scope[alias]
             if isinstance(image, dict) and not is_empty(image.get(name)):
                 yield path, image[name]
 

@@ -178,11 +178,6 @@ class JourneyScope(dict[str, Image | Unknown | None]):
         self._event = event
 
     @property
-    def records(self) -> Mapping[str, Image | Unknown | None]:
-        """The single record of each alias."""
-        return self
-
-    @property
     def before(self) -> Image | None:
         """The anchor's image before the waking event."""
         return None if self._event is None else self._event.before

@@ -168,7 +168,7 @@ def trail_of(scope: Scope, field: t.Field) -> Sequence[tuple[int, Value]] | None
     """The values that a field has had, oldest first; none where that is not known. No record: no values."""
     if absent(scope, field.alias):
         return ()
-    record: Any = scope.records[field.alias]
+    record: Any = scope[field.alias]
     if record is UNKNOWN:
         return None
     trail = record.get(TRAIL + field.name)

@@ -65,7 +65,7 @@ def negative(test: Test, node: t.Node) -> Test:
 def absent(scope: Scope, alias: str) -> bool:
     """Whether it is known that an alias means no record here."""
     try:
-        return scope.records[alias] is None
+        return scope[alias] is None
     except KeyError:
         return True
 

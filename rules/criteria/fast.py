@@ -55,7 +55,7 @@ def looks_only_at(node: t.Node, alias: str, context: Context) -> bool:
 def _missing(scope: Scope, alias: str) -> Verdict:
     """The verdict where a record has no such field, or is not there: false, or unknown."""
     try:
-        return None if scope.records[alias] is UNKNOWN else False
+        return None if scope[alias] is UNKNOWN else False
     except KeyError:
         return False
 
@@ -64,10 +64,9 @@ def _text_test(left: t.Field, text: str, context: Context) -> Test:
     alias, name, folded, calendar = left.alias, left.name, fold(text), context.calendar
     plain = not text[:1].isdigit()  # a text that may be a date or number goes the general way when not the same
 
-    def test(scope: Scope) -> Verdict:
-        records: Any = scope.records
+    def test(scope: Any) -> Verdict:  # a record that is not there is caught, which is quicker than to ask
         try:
-            value = records[alias][name]
+            value = scope[alias][name]
         except (KeyError, TypeError):
             return _missing(scope, alias)
         if value == text:
@@ -83,10 +82,9 @@ def _number_test(left: t.Field, relation: str, number: int | Amount, context: Co
     alias, name, calendar = left.alias, left.name, context.calendar
     holds = _RELATIONS[relation]
 
-    def test(scope: Scope) -> Verdict:
-        records: Any = scope.records
+    def test(scope: Any) -> Verdict:  # a record that is not there is caught, which is quicker than to ask
         try:
-            value = records[alias][name]
+            value = scope[alias][name]
         except (KeyError, TypeError):
             return _missing(scope, alias)
         kind = type(value)
@@ -106,18 +104,17 @@ def _choice_test(left: t.Field, texts: list[str], context: Context) -> Test:
     as_written, folded = frozenset(texts), frozenset(map(fold, texts))
     plain = not any(text[:1].isdigit() for text in texts)
 
-    def test(scope: Scope) -> Verdict:
-        records: Any = scope.records
+    def test(scope: Any) -> Verdict:  # a record that is not there is caught, which is quicker than to ask
         try:
-            value = records[alias][name]
+            value = scope[alias][name]
             if value in as_written:
                 return True
         except KeyError:
             return _missing(scope, alias)
         except TypeError:  # no record, or a list
-            if not isinstance(records[alias], dict):
+            if not isinstance(scope[alias], dict):
                 return _missing(scope, alias)
-            value = records[alias].get(name)
+            value = scope[alias].get(name)
         if plain and type(value) is str:
             return fold(value) in folded
         return any(equal(value, text, calendar) for text in texts)

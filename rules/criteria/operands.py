@@ -41,14 +41,13 @@ def _(node: t.Field, context: Context) -> Read:
 def field(alias: str, name: str) -> Read:
     """The field of the record that the alias means: empty where there is none, unknown where it is."""
 
-    def read(scope: Scope) -> Seen:
-        records: Any = scope.records
+    def read(scope: Any) -> Seen:
         try:
-            value: Value = records[alias][name]
+            value: Value = scope[alias][name]
         except KeyError:
             return None
         except TypeError:
-            return UNKNOWN if records[alias] is UNKNOWN else None
+            return UNKNOWN if scope[alias] is UNKNOWN else None
         return value
 
     return read

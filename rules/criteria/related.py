@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
 from rules.criteria import tree as t
 from rules.criteria.closures import Read, Seen, Test, value_of, verdict_of
 from rules.criteria.comparing import EXACT, Number, finite, sort_key
@@ -13,22 +11,16 @@ from rules.criteria.fast import looks_only_at
 from rules.criteria.functions import extreme
 from rules.criteria.names import Context
 from rules.criteria.scope import UNKNOWN, RelatedRow, Scope, Verdict
-from schemas.values import Image, Value, is_empty, to_number
+from schemas.values import Value, is_empty, to_number
 
 RowTest: TypeAlias = Callable[[Scope, RelatedRow], Verdict]
 """The verdict of a condition on one related record, and the scope in which it is one."""
 
 
-class _OneRecord(msgspec.Struct):
-    """All that a condition can see which looks at the fields of one record only."""
-
-    records: dict[str, Image]
-
-
 def _row_test(alias: str, where: t.Node, context: Context) -> RowTest:
     test: Callable[[Any], Verdict] = verdict_of(where, context)
     if looks_only_at(where, alias, context):
-        return lambda scope, row: test(_OneRecord({alias: row.image}))
+        return lambda scope, row: test({alias: row.image})  # all that it can see
     return lambda scope, row: test(scope.at(alias, row))
 
 
@@ -105,7 +97,7 @@ def _(node: t.Exists, context: Context) -> Test:
 
 def _is_there(alias: str) -> Test:
     def test(scope: Scope) -> Verdict:
-        record = scope.records[alias]
+        record = scope[alias]
         return None if record is UNKNOWN else record is not None
 
     return test

@@ -1,6 +1,6 @@
 """What an evaluation sees: the records of a journey from where one anchor record stands."""
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from schemas.metadata import ConnectionMetadata
@@ -47,16 +47,13 @@ class Mark(NamedTuple):
 
 
 class Scope(Protocol):
-    """The view of one evaluation; ``records`` is on the hot path, so it is a plain subscription.
+    """The view of one evaluation; its records are on the hot path, so they are a plain subscription."""
 
-    ``records[alias]`` is the one record that an alias means here: the anchor, a record on its way up, or a
-    lookup's record. It is none where the lookup is empty or names nobody (D-33), and UNKNOWN where it has not
-    answered yet.
-    """
+    def __getitem__(self, alias: str) -> Image | Unknown | None:
+        """The one record that an alias means here: the anchor, a record on its way up, or a lookup's record.
 
-    @property
-    def records(self) -> Mapping[str, Image | Unknown | None]:
-        """The one record of each alias."""
+        It is none where the lookup is empty or names nobody (D-33), and UNKNOWN where it has not answered yet.
+        """
         ...
 
     @property

@@ -193,12 +193,14 @@ class _At:
 
     def __init__(self, scope: Scope, now: int) -> None:
         self._scope, self.now = scope, now
-        self.records = scope.records
         self.anchor: Ref = scope.anchor
         self.before: Image | None = scope.before
         self.changed: frozenset[str] = scope.changed
         self.created: bool = scope.created
         self.marks: MutableMapping[str, Mark] = scope.marks
+
+    def __getitem__(self, alias: str) -> Image | Unknown | None:
+        return self._scope[alias]
 
     def rows(self, alias: str) -> Rows:
         return self._scope.rows(alias)

@@ -26,7 +26,7 @@ class View:
 
     def record(self, alias: str) -> Image:
         """The fields of the one record that an alias means, none for no record."""
-        image = self.scope.records[alias]
+        image = self.scope[alias]
         if isinstance(image, Unknown):
             self.unknown = True
             return {}

@@ -84,6 +84,9 @@ class World:
     created: bool = False
     marks: MutableMapping[str, Mark] = field(default_factory=dict)
 
+    def __getitem__(self, alias: str) -> Image | Unknown | None:
+        return self.records[alias]
+
     def rows(self, alias: str) -> Rows:
         images = self.related.get(alias, ())
         numbered = [RelatedRow(f"x:{alias}/{number}", image) for number, image in enumerate(images)]

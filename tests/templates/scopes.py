@@ -28,6 +28,9 @@ class HandMade:
     created: bool = False
     marks: MutableMapping[str, Mark] = field(default_factory=dict)
 
+    def __getitem__(self, alias: str) -> Image | Unknown | None:
+        return self.records[alias]
+
     def rows(self, alias: str) -> Rows:
         return self.related.get(alias, Rows((), complete=True))
 

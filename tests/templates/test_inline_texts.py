@@ -35,7 +35,7 @@ class Field:
         alias, _, field = self.text.partition(".")
         if alias == "steps":
             return scope.value_of_step(*field.split("."))
-        image = scope.records[alias]
+        image = scope[alias]
         return image if isinstance(image, Unknown) else (image or {}).get(field)
 
 
