@@ -1,6 +1,6 @@
 """The streams of a project on a broker: which workspaces and workflows, how nouns are framed, and who measures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from connectors.schema_registry import opened as opened_registry
@@ -27,6 +27,7 @@ class Nouns:
 
     def __init__(self, registry: Registry | None = None) -> None:
         self._framings = Framings(registry)
+        self._decoders: dict[str, Callable[[bytes, Headers], Any]] = {}
 
     def encode(self, noun: Any, topic: str) -> tuple[bytes, list[tuple[str, bytes]]]:
         """Value and headers. Raises CodecError."""
@@ -34,7 +35,10 @@ class Nouns:
 
     def decode(self, value: bytes, headers: Headers, topic: str) -> Any:
         """The noun. Raises CodecError."""
-        return self._framings.of(topic).decode(value, headers)
+        decode = self._decoders.get(topic)
+        if decode is None:
+            decode = self._decoders[topic] = self._framings.of(topic).decode
+        return decode(value, headers)
 
 
 class Measured:

@@ -94,6 +94,7 @@ class Lone:
 
 _unpack: Unpacker[StageMessage] = Unpacker(StageMessage)
 _KEPT = frozenset({topics.RELATIONS, topics.JOURNEYS})
+_BARE: Headers = ()
 
 
 class PartitionHost:
@@ -108,6 +109,12 @@ class PartitionHost:
         self.name, self.number = name, number
         self._topology, self._restored = topology, restored
         self._written, self._foreign = topology.written(), topology.foreign
+        self._spread = topology.spread
+        self._home = number if topology.spread else 0
+        """A fused flow is a world of one partition; spread, the home of a record is where its changes are."""
+        self._histories = frozenset(name for name, one in topology.workspaces.items() if one.history)
+        self.is_clocked = any(one.clock is not None for one in topology.workspaces.values())
+        """Whether a workspace has a clock of its own: nobody knows how fast that one goes."""
         self._era = topology.era if restored.layout is None else restored.layout.era
         self.positions = restored.positions
         self._lodgers: dict[str, Lodger] = {}
@@ -116,9 +123,8 @@ class PartitionHost:
         """The workspaces that have taken something since their rows were last handed out."""
         self._work = Work()
         self._check_layout(restored.layout)
-        for workspace in topology.workspaces:
-            if workspace in restored.workspaces():
-                self._open_once(workspace)
+        for workspace in sorted(topology.workspaces.keys() & set(restored.workspaces())):
+            self._open_once(workspace)
 
     # -- folding --------------------------------------------------------------
 
@@ -137,7 +143,7 @@ class PartitionHost:
     @property
     def is_history(self) -> bool:
         """Whether a history is the clock here: then the order of its records counts for more than being quick."""
-        return any(one.history for one in self._topology.workspaces.values())
+        return bool(self._histories)
 
     def park(self, topic: str, record: Incoming, why: str) -> None:
         """Set a record aside with the reason, and go on behind it."""
@@ -168,11 +174,6 @@ class PartitionHost:
         """How long until the next timer is due for which no Tick is on its way (milliseconds); none without one."""
         return min((left for _, left in self._waits(now)), default=None)
 
-    @property
-    def is_clocked(self) -> bool:
-        """Whether a workspace has a clock of its own: nobody knows how fast that one goes."""
-        return any(one.clock is not None for one in self._topology.workspaces.values())
-
     def lodger(self, workspace: str) -> Lodger | None:
         """The stages of a workspace as they are in memory, if it has been here."""
         return self._lodgers.get(workspace)
@@ -181,7 +182,7 @@ class PartitionHost:
         return [
             (workspace, due - self._clocked(workspace, now))
             for workspace, lodger in self._lodgers.items()
-            if workspace not in self._ticked and not self._is_history(workspace)
+            if workspace not in self._ticked and workspace not in self._histories
             and (due := lodger.next_due) is not None
         ]  # fmt: skip
 
@@ -273,44 +274,45 @@ class PartitionHost:
 
     def _take(self, topic: str, record: Incoming) -> None:
         try:
-            foreign = self._foreign.get(topic)
-            if foreign is not None:
-                workspace, key, message = foreign.read(record)
-            else:
-                workspace, key = parted(record.key or b"")
-                if self._is_repeated(record):
-                    return
-                message = self._read(topic, key, record)
+            read = self._read(topic, record)
         except (CodecError, ValueError) as error:
             self._park(topic, record, str(error))
             return
-        if workspace not in self._topology.workspaces:
-            self._park(topic, record, f"no project of workspace '{workspace}' is served here")
-            return
+        if read is None:
+            return  # a repetition
+        workspace, key, message = read
+        lodger = self._lodgers.get(workspace)
+        if lodger is None:
+            if workspace not in self._topology.workspaces:
+                self._park(topic, record, f"no project of workspace '{workspace}' is served here")
+                return
+            lodger = self._open_once(workspace)
         if isinstance(message, Tick):
             self._ticked.discard(workspace)
         at = _time_of(message, record)
-        self.positions.at = max(self.positions.at, at)
+        if at > self.positions.at:  # noqa: PLR1730 - faster than a call, and this is done for every message
+            self.positions.at = at
         inner = topics.JOURNEYS if topic == topics.OUTCOMES else topic
         if isinstance(message, Report):
             message = OutcomeOf(at=message.at, chain=message.chain, fire=message.fire, outcome=message.outcome)
-        source = Source(self._home, record.offset, self._era)
         self._fed.add(workspace)
-        outputs = self._open_once(workspace).feed(inner, key, message, at, source)
+        outputs = lodger.feed(inner, key, message, at, Source(self._home, record.offset, self._era))
         self._work.taken += 1
-        cause = f"{self.name}/{topic}/{self.number}:{record.offset}" if outputs and self._topology.spread else ""
-        for index, output in enumerate(outputs):
-            self._send(workspace, output, at, f"{cause}:{index}" if cause else "")
+        if outputs:
+            cause = f"{self.name}/{topic}/{self.number}:{record.offset}" if self._spread else ""
+            for index, output in enumerate(outputs):
+                self._send(workspace, output, at, f"{cause}:{index}" if cause else "")
 
-    @property
-    def _home(self) -> int:
-        """A fused flow is a world of one partition; spread, the home of a record is where its changes are."""
-        return self.number if self._topology.spread else 0
-
-    def _read(self, topic: str, key: str, record: Incoming) -> Any:
+    def _read(self, topic: str, record: Incoming) -> tuple[str, str, Any] | None:
+        """Workspace, key in it and message of a record; none for a repetition. Raises CodecError, ValueError."""
+        if topic in self._foreign:
+            return self._foreign[topic].read(record)
+        workspace, key = parted(record.key or b"")
+        if self._spread and self._is_repeated(record):
+            return None
         if topic in _KEPT or key == wire.MARKER:
-            return _unpack(record.value or b"")
-        return self._topology.framing.decode(record.value or b"", record.headers, topic)
+            return workspace, key, _unpack(record.value or b"")
+        return workspace, key, self._topology.framing.decode(record.value or b"", record.headers, topic)
 
     def _send(self, workspace: str, output: Output, at: int, origin: str = "") -> None:
         topic, message = output.topic, output.message
@@ -321,9 +323,8 @@ class PartitionHost:
         if topic not in self._written and not topic.startswith("commands."):
             self._refuse_unnamed(topic)
             return
-        place, headers = output.partition, ()
+        place, framed = output.partition, _BARE
         value: bytes
-        framed: Headers = headers
         is_marker = topic.startswith("changes.") and output.key == wire.MARKER
         if topic in _KEPT or is_marker or not wire.is_noun(topic):
             value = message if isinstance(message, bytes) else pack(message)
@@ -364,9 +365,6 @@ class PartitionHost:
         parked = Outgoing(record.key or b"", to_json(note), (), record.at)
         self._work.outputs.setdefault((topics.PARKED, 0), []).append(parked)
         self._work.parked += 1
-
-    def _is_history(self, workspace: str) -> bool:
-        return self._topology.workspaces[workspace].history
 
 
 def _time_of(message: Any, record: Incoming) -> int:
