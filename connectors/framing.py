@@ -2,7 +2,6 @@
 
 from typing import Protocol, TypeAlias
 
-from schemas.codec import CodecError, Unpacker, pack
 from schemas.commands import Command, Report
 from schemas.events import ChangeEvent
 
@@ -20,26 +19,3 @@ class Framing(Protocol):
     def decode(self, value: bytes, headers: Headers) -> Noun:
         """What a message says. Raises CodecError on what cannot be read."""
         ...
-
-
-class Packed:
-    """Messages as msgpack, their kind in a header: for tests, and where nobody else reads."""
-
-    HEADER = "renkei"
-
-    def __init__(self) -> None:
-        self._readers: dict[bytes, Unpacker[Noun]] = {
-            kind.__name__.encode(): Unpacker(kind) for kind in (ChangeEvent, Command, Report)
-        }
-
-    def encode(self, noun: Noun) -> tuple[bytes, Headers]:
-        """The value and its kind."""
-        return pack(noun), ((self.HEADER, type(noun).__name__.encode()),)
-
-    def decode(self, value: bytes, headers: Headers) -> Noun:
-        """What the message says. Raises CodecError on an unknown kind, or on bytes of another shape."""
-        kind = dict(headers).get(self.HEADER, b"")
-        reader = self._readers.get(kind)
-        if reader is None:
-            raise CodecError(f"no message of a known kind: {kind[:40].decode(errors='replace') or 'none is named'}")
-        return reader(value)

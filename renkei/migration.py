@@ -32,7 +32,6 @@ from streams.changelog import Layout, Positions
 from streams.embedded import FINGERPRINT
 from streams.stage import Changed
 from streams.store import Entry, Store
-from streams.topology import FLOW
 
 ERA = 1
 """Versions are ``era << 48 | offset``: those of the embedded log are of era 0, so all that come on Kafka are newer."""
@@ -107,7 +106,7 @@ class Cargo:
             yield Piece("state", self._row(*changelog.row(stage, self._workspace, Changed(key, part, content, due))))
 
     def _row(self, key: bytes, value: bytes | None) -> Outgoing:
-        return Outgoing(self.topic(topics.state(FLOW)), key, value, (), self.home, self._now)
+        return Outgoing(self.topic(topics.state(topics.FLOW)), key, value, (), self.home, self._now)
 
     # -- what happened --------------------------------------------------------------
 
@@ -196,9 +195,9 @@ class Mover:
         self._store, self._address, self._at = store, address, at
         self._specs = topics_of(folder, book)
         self._cargo = Cargo(folder, store, self._specs, now)
-        self._inputs = topology_of(folder, book).hosts()[FLOW]
+        self._inputs = topology_of(folder, book).hosts()[topics.FLOW]
         self._prefix, self._workspace = folder.settings.kafka.prefix, folder.settings.workspace
-        self._state = Partition(self._cargo.topic(topics.state(FLOW)), self._cargo.home)
+        self._state = Partition(self._cargo.topic(topics.state(topics.FLOW)), self._cargo.home)
 
     def move(self, tell: Tell) -> Counter[str]:
         """Move, or go on with a move that was cut short; what was written now, by kind.

@@ -29,7 +29,6 @@ from streams import gathering
 from streams.changelog import Restored
 from streams.partition_log import LogLostError, PartitionLog
 from streams.store import NewEntry, Store
-from streams.topology import FLOW, SPREAD
 
 MOST = 1_000
 """Messages that are counted one by one; beyond that offsets tell about how many there are."""
@@ -64,7 +63,7 @@ class Mirror:
     def _restored(self) -> dict[tuple[str, int], Restored]:
         home = keys.home(self._workspace, "", self._partitions, spread=False)
         wanted = range(self._partitions) if self._spread else (home,)
-        hosts = SPREAD if self._spread else (FLOW,)
+        hosts = topics.STAGES if self._spread else (topics.FLOW,)
         for host in hosts:
             if not self.archive.ends(topics.state(host)):
                 name = self.folder.settings.kafka.prefix + topics.state(host)
@@ -110,7 +109,7 @@ class Mirror:
         changes = {topics.changes(tab) for tab in book.read_fields}
         for (host, number), restored in self._restored.items():
             inputs = {
-                FLOW: {*changes, topics.OUTCOMES, topics.JOURNEYS}, "records": changes,
+                topics.FLOW: {*changes, topics.OUTCOMES, topics.JOURNEYS}, "records": changes,
                 "journeys": {topics.OUTCOMES, topics.JOURNEYS},
             }.get(host, set())  # fmt: skip
             for topic in sorted(inputs):

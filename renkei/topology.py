@@ -16,8 +16,6 @@ from streams.topology import own_topics
 LARGEST = 8_388_608
 """Bytes of a message at most: the state of a journey with many records is one message."""
 
-STAGES = ("records", "relations", "journeys")
-
 
 class TopicAdmin(Protocol):
     """What looks at a broker's topics and makes them."""
@@ -77,7 +75,7 @@ def _specs(folder: Folder, book: Book) -> Iterator[TopicSpec]:
     for name in (topics.RELATIONS, topics.JOURNEYS):
         yield spec(name, _kept(1))
     extra = [make() for make in stages_of(folder)]
-    for host in (*STAGES, *(stage.name for stage in extra)) if kafka.spread else (topics.FLOW,):
+    for host in (*topics.STAGES, *(stage.name for stage in extra)) if kafka.spread else (topics.FLOW,):
         yield spec(topics.state(host), _COMPACTED)
     for name in own_topics(extra):
         yield spec(name, _kept(7))

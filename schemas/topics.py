@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+RECORDS = "records"
 RELATIONS = "relations"
 JOURNEYS = "journeys"
 OUTCOMES = "outcomes"
@@ -10,6 +11,8 @@ PARKED = "parked"
 WORKFLOWS = "workflows"
 FLOW = "flow"
 """The host whose state holds all stages of a workspace that is fused."""
+STAGES = (RECORDS, RELATIONS, JOURNEYS)
+"""The three stages; each is a host of its own where a workspace is spread."""
 
 
 @lru_cache(maxsize=1024)

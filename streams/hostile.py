@@ -30,7 +30,6 @@ from streams.store import Entry, Origin
 CommitModel = Literal["transaction", "ordered"]
 """One transaction, or outputs first, then key states, the position row last (stage protocol, section 6)."""
 
-STAGES = ("records", "relations", "journeys")
 MOST_STEPS = 2_000_000
 
 
@@ -98,7 +97,7 @@ class Hostile:
         self._random = Random(torment.seed)  # noqa: S311 - chance, not secrecy
         count = torment.partitions
         self._place = Place(records=count, relations=count, journeys=count)
-        self.hosts = [Host(stage, number) for stage in STAGES for number in range(count)]
+        self.hosts = [Host(stage, number) for stage in topics.STAGES for number in range(count)]
         self._by_name = {(host.stage, host.number): host for host in self.hosts}
         self._left: list[Entry] = []
         self._late: list[tuple[Host, Entry]] = []

@@ -18,7 +18,7 @@ from streams.changelog import Layout, Restored
 from streams.flow import Flow, StageRows, without_joins
 from streams.journeys import Journeys
 from streams.stage import Changed, Output, Place, Source, Stage, States
-from streams.topology import ORIGIN, SPREAD, HaltedError, Headers, Incoming, Outgoing, Topology, Workspace
+from streams.topology import ORIGIN, HaltedError, Headers, Incoming, Outgoing, Topology, Workspace
 
 
 class LayoutChangedError(HaltedError):
@@ -226,7 +226,7 @@ class PartitionHost:
 
     def _flow(self, workspace: str, one: Workspace, *, anew: bool) -> Flow:
         """The flow as it was; under other workflows than it was written under all is joined anew, firing nothing."""
-        names = [*SPREAD, *(make().name for make in one.more_stages)]
+        names = [*topics.STAGES, *(make().name for make in one.more_stages)]
         stored = {name: self._restored.of(name, workspace) for name in names}
         dues = stored["journeys"].dues
         rows = {name: of_stage.rows for name, of_stage in stored.items()}

@@ -49,6 +49,8 @@ class Reading(msgspec.Struct, frozen=True):
     is_main: bool
     direct: tuple[tuple[str, str], ...]
     indexed: tuple[tuple[str, bool], ...]
+    is_alone: bool
+    """Whether its records are told to their own journeys and to nobody else."""
 
 
 class Records:
@@ -174,6 +176,8 @@ class Records:
 
         Of a record that stays where it is the new image alone says all.
         """
+        if reading.is_alone:
+            return [Output(topics.JOURNEYS, fact.ref, fact)]
         journeys = [fact.ref] if reading.is_main else []
         for field, main_tab in reading.direct:
             for value in self._named(field, False, before, after):
@@ -214,6 +218,7 @@ def _readings(book: Book) -> dict[str, Reading]:
             is_main=tab in book.trees,
             direct=book.direct.get(tab, ()),
             indexed=book.indexed.get(tab, ()),
+            is_alone=tab in book.trees and not book.direct.get(tab) and not book.indexed.get(tab),
         )
         for tab, fields in book.read_fields.items()
     }

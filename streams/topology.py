@@ -12,9 +12,6 @@ from streams.changelog import Layout
 from streams.flow import THE_STAGES, Stages
 from streams.stage import Stage
 
-FLOW = "flow"
-"""The host of the fused stages."""
-SPREAD = ("records", "relations", "journeys")
 ORIGIN = "origin"
 """The header of a message between spread stages: by it a repetition is known (stage protocol, section 6)."""
 
@@ -106,7 +103,7 @@ class Topology:
         tabs = {tab for one in self.workspaces.values() for tab in one.book.read_fields}
         changes = sorted(topics.changes(tab) for tab in tabs)
         if not self.spread:
-            return {FLOW: [*changes, topics.OUTCOMES, topics.JOURNEYS]}
+            return {topics.FLOW: [*changes, topics.OUTCOMES, topics.JOURNEYS]}
         hosts = {
             "records": changes, "relations": [topics.RELATIONS], "journeys": [topics.OUTCOMES, topics.JOURNEYS],
         }  # fmt: skip

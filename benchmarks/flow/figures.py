@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,6 @@ EDITS = 36_000
 RATE, SECONDS = 500, 20
 RECORDS = 1_000_000
 SCALED = 60_000
-
-Asked = Callable[[Plant], Awaitable[float]]
 
 
 def figures(names: frozenset[str]) -> Iterator[Figure]:

@@ -23,7 +23,6 @@ from schemas.commands import Applied, Command, Report
 from schemas.events import ChangeEvent
 from schemas.keys import home, in_workspace
 from schemas.messages import Loaded
-from streams.topology import FLOW, SPREAD
 
 PATIENCE = 240.0
 """Seconds in which a step has to be done."""
@@ -40,7 +39,6 @@ class Plant:
         self.children: list[subprocess.Popen[str]] = []
         self.took: list[float] = []
         self._nouns = Nouns()
-        self._ends: dict[TopicPartition, int] = {}
         self.worlds: dict[str, workload.World] = {}
 
     async def __aenter__(self) -> "Plant":
@@ -210,7 +208,7 @@ class Plant:
     async def _make_topics(self) -> None:
         read = [*map(topics.changes, workload.TABS), topics.RELATIONS, topics.JOURNEYS, topics.OUTCOMES]
         names = [*read, topics.DECISIONS, COMMANDS, topics.PARKED]
-        kept = [topics.state(host) for host in (SPREAD if self.spread else (FLOW,))]
+        kept = [topics.state(host) for host in (topics.STAGES if self.spread else (topics.FLOW,))]
         compact = {"cleanup.policy": "compact"}
         admin = AIOKafkaAdminClient(bootstrap_servers=self.servers)
         await admin.start()

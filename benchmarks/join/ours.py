@@ -37,7 +37,7 @@ from streams.journeys import Journeys
 from streams.journeystate import Amended, Journey
 from streams.partition_log import Cluster
 from streams.stage import Output
-from streams.topology import FLOW, SPREAD, Incoming, Topology, Workspace
+from streams.topology import Incoming, Topology, Workspace
 
 WORKSPACE = "join"
 CONNECTION = "crm"
@@ -184,7 +184,7 @@ async def main() -> None:
 
 async def _make_topics(cluster: Cluster, spread: bool) -> None:
     """The topics between the stages and of their state, as other peers make theirs."""
-    kept = [topics.state(host) for host in (SPREAD if spread else (FLOW,))]
+    kept = [topics.state(host) for host in (topics.STAGES if spread else (topics.FLOW,))]
     inner = [topics.RELATIONS, topics.JOURNEYS, topics.OUTCOMES, topics.PARKED]
     admin = AIOKafkaAdminClient(bootstrap_servers=cluster.servers)
     await admin.start()

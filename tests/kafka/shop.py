@@ -6,7 +6,6 @@ from random import Random
 from typing import Any
 
 from connectors.base import Connector, Limits, Request, Response, Send
-from connectors.framing import Packed
 from connectors.kafka_desk import KafkaDesk, Office
 from connectors.kafka_io import Admin, Delivered, KafkaTrouble, Outgoing, Partition, Producer, Refused, TopicSpec
 from connectors.kafka_ledger import LedgerTail
@@ -19,6 +18,7 @@ from schemas import keys, topics
 from schemas.codec import from_json
 from schemas.commands import Command, Outcome, Report
 from tests.connectors.fakes import ToyCrm, toy
+from tests.kafka.packed import Packed
 
 PARTITIONS = 2
 FRAMING = Packed()

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from connectors.framing import Packed
 from connectors.kafka_archive import Archive
 from connectors.kafka_bench import AGAIN
 from connectors.kafka_io import Admin, Outgoing, Producer
@@ -25,6 +24,7 @@ from schemas.values import id_of
 from streams.wire import MARKER
 from tests.cli.door import Answer, project, renkei
 from tests.connectors.fakes import create
+from tests.kafka.packed import Packed
 from tests.kafka.project import FRAMING, NOUNS, Process, until
 from tests.kafka.shop import Counter, Hand, now, read_all
 

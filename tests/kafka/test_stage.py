@@ -12,6 +12,7 @@ from rules.actions.registry import registry
 from rules.project import Project
 from rules.publishing import publish
 from sandbox.broker.cluster import Cluster
+from schemas import topics
 from schemas.codec import Unpacker, pack
 from schemas.events import ChangeEvent
 from schemas.keys import home
@@ -19,7 +20,7 @@ from schemas.messages import Loaded
 from streams.changelog import Restored
 from streams.hosting import PartitionHost, UnknownTopicError
 from streams.stage import Changed, Output, Source
-from streams.topology import FLOW, Incoming, Outgoing, Topology, Workspace
+from streams.topology import Incoming, Outgoing, Topology, Workspace
 from tests.kafka.played import PARTITIONS, Place
 from tests.kafka.shop import now
 from tests.stranger.installing import HOUSE, install
@@ -126,7 +127,7 @@ def fold(stage: type[Careless]) -> dict[tuple[str, int], list[Outgoing]]:
     """What one change leads to where this stage is installed."""
     book = publish({"cheer.yaml": CHEER}, Project(actions=registry([Message])))
     topology = Topology({"main": Workspace(book, ["chat"], more_stages=[stage])}, 1, Nouns())
-    host = PartitionHost(topology, FLOW, 0, Restored())
+    host = PartitionHost(topology, topics.FLOW, 0, Restored())
     event = ChangeEvent(
         tab="zoho:Deals", record_id="17", op="create", after={"id": "17"}, committed_at=1, seen_at=1, source_position=1
     )
