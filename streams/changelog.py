@@ -6,6 +6,7 @@ needs a Tick. A record without a value deletes the row. Positions and the layout
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +18,8 @@ _NEVER = -1
 _SIGNED = 0xFF
 """The first byte of a negative number: no Tick is wanted."""
 _DUE = 8
+_KEYS = 20_000
+"""Keys of one group."""
 
 POSITION_ROW = "\x1fposition"
 LAYOUT_ROW = "\x1flayout"
@@ -83,6 +86,16 @@ class StoredStage:
             self.due_rows[(key, part)] = int.from_bytes(value[:_DUE], "big", signed=True)
 
 
+class Group(NamedTuple):
+    """Many rows of one stage and workspace as they are kept in memory: all rows of each of its keys."""
+
+    stage: str
+    workspace: str
+    rows: dict[str, dict[str, bytes]]
+    dues: list[tuple[str, str, int]]
+    """Key, part and time of the rows that want a Tick."""
+
+
 class Restored:
     """What a changelog says: the newest value of every row, gathered record by record in order."""
 
@@ -91,7 +104,8 @@ class Restored:
         self.positions = Positions({}, {})
         self.layout: Layout | None = None
         self.fingerprints: dict[str, str] = {}
-        self.count = 0
+        self.loose = 0
+        """How many records were taken one by one."""
 
     def take(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take records in the order of the topic; a later one replaces an earlier one of its key.
@@ -103,7 +117,7 @@ class Restored:
         try:
             for name, value in records:
                 stage, workspace, key, part = decode(name)
-                self.count += 1
+                self.loose += 1
                 if not stage:
                     self._note(workspace, part, value)
                     continue
@@ -114,6 +128,15 @@ class Restored:
         except msgspec.MsgspecError as error:
             raise CodecError(f"not a state row: {error}") from None
 
+    def take_group(self, group: Group) -> None:
+        """Take many rows at once; nothing was taken of these keys before."""
+        stored = self.stages.setdefault((group.stage, group.workspace), StoredStage())
+        if stored.rows:
+            stored.rows.update(group.rows)
+        else:
+            stored.rows = group.rows
+        stored.due_rows.update(((key, part), due) for key, part, due in group.dues)
+
     def of(self, stage: str, workspace: str) -> StoredStage:
         """The rows of a stage in a workspace; they are taken out, since the stage keeps them from now on."""
         return self.stages.pop((stage, workspace), None) or StoredStage()
@@ -123,15 +146,16 @@ class Restored:
         """How many rows there are now."""
         return sum(len(parts) for stored in self.stages.values() for parts in stored.rows.values())
 
-    def records(self) -> Iterator[tuple[bytes, bytes]]:
-        """The newest values as records, positions and layout included."""
+    def groups(self) -> Iterator[Group]:
+        """The newest values of all rows, in groups of some ten thousand keys."""
         for (stage, workspace), stored in self.stages.items():
-            for key, parts in stored.rows.items():
-                for part, content in parts.items():
-                    due = stored.due_rows.get((key, part))
-                    name, value = row(stage, workspace, Changed(key, part, content, due))
-                    assert value is not None
-                    yield name, value
+            items = iter(stored.rows.items())
+            while some := dict(islice(items, _KEYS)):
+                dues = [(key, part, due) for (key, part), due in stored.due_rows.items() if key in some]
+                yield Group(stage, workspace, some, dues)
+
+    def notes(self) -> Iterator[tuple[bytes, bytes]]:
+        """Positions, layout and fingerprints as records."""
         yield position_row(self.positions)
         if self.layout is not None:
             yield layout_row(self.layout)

@@ -17,9 +17,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from schemas import topics
-from streams.changelog import Restored
+from streams.changelog import Group, Restored
 from streams.hosting import Work
-from streams.snapshot import REWRITE_FROM, Record, Snapshot
+from streams.snapshot import Record, Snapshot
 from streams.topology import Outgoing
 
 _log = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ COMMIT_LIMIT = 30.0
 STOP_LIMIT = 5.0
 TRANSACTION_TIMEOUT = 60_000
 RETRY_BACKOFF = 20
+REWRITE_FROM = 50_000
+"""Rows read one by one from which on the local file is written anew."""
 _NEVER_COUNTED: Callable[[int, int], None] = lambda done, total: None  # noqa: E731
 
 
@@ -122,6 +124,7 @@ class PartitionLog:
                     reader.assign([self._changelog])
                     reader.seek(self._changelog, start)
                     await self._tail(reader, restored, start, end, tell)
+        self._tidy(restored)
         return restored, {topics_of[to]: offset for to, offset in begins.items()}
 
     async def commit(self, work: Work) -> None:
@@ -221,11 +224,17 @@ class PartitionLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._snapshot = Snapshot(path)
         for chunk in self._snapshot.read(_now(), earliest, end):
-            restored.take(chunk.records)
-        if self._snapshot.size > REWRITE_FROM and restored.count > 2 * restored.live:
-            with suppress(OSError):  # a full disk: the long file does as well
-                self._snapshot.rewrite(restored.records(), self._snapshot.end, _now())
+            if isinstance(chunk, Group):
+                restored.take_group(chunk)
+            else:
+                restored.take(chunk)
         return self._snapshot.end
+
+    def _tidy(self, restored: Restored) -> None:
+        """Write the local file anew where much of it was read row by row: the next start is quicker then."""
+        if self._snapshot is not None and restored.loose > max(REWRITE_FROM, restored.live // 2):
+            with suppress(OSError):  # a full disk: the long file does as well
+                self._snapshot.rewrite(restored.groups(), restored.notes(), self._snapshot.end, _now())
 
     def _note(self, snapshot: Snapshot, rows: Sequence[Record], end: int) -> None:
         """Copy rows to the local file; on a full disk go on without it, since the changelog has them."""

@@ -9,32 +9,28 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeAlias
+from typing import BinaryIO, TypeAlias
 from zlib import crc32
 
 import msgspec
 
 from schemas.values import HOUR
+from streams.changelog import Group
 
 Record: TypeAlias = tuple[bytes, bytes | None]
 
-_MAGIC = b"RNK1"
+_RECORDS, _GROUP = b"RNK1", b"RNK2"
+"""How a chunk begins: one of records as they were committed, and one of rows grouped by key."""
 _HEAD = struct.Struct(">4sIIqq")
-_CHUNK = 50_000
-REWRITE_FROM = 64 * 1024 * 1024
-"""A file smaller than this is not worth rewriting, in bytes."""
+_NOT_YET = -1
+"""The offset of a chunk that tells nothing without those behind it: a file that is torn there is thrown away."""
 MAX_AGE = 12 * HOUR
 """Older files are thrown away: the topic may have forgotten deletions that the file does not know of."""
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[list[Record]] = msgspec.msgpack.Decoder(list[Record])
-
-
-class Chunk(NamedTuple):
-    """Some records, and the changelog offset that follows the last of them."""
-
-    records: Sequence[Record]
-    end: int
+_records: msgspec.msgpack.Decoder[list[Record]] = msgspec.msgpack.Decoder(list[Record])
+_group: msgspec.msgpack.Decoder[Group] = msgspec.msgpack.Decoder(Group)
+Chunk: TypeAlias = Sequence[Record] | Group
 
 
 class Snapshot:
@@ -62,8 +58,9 @@ class Snapshot:
         self._file.truncate(ends[-1][0] if ends else 0)
         self._file.seek(0)
         for _ in ends:
-            head = _HEAD.unpack(self._file.read(_HEAD.size))
-            yield Chunk(_decoder.decode(self._file.read(head[1])), head[3])
+            magic, length, *_ = _HEAD.unpack(self._file.read(_HEAD.size))
+            body = self._file.read(length)
+            yield _group.decode(body) if magic == _GROUP else _records.decode(body)
         self.end = ends[-1][1] if ends else -1
         self._file.seek(0, os.SEEK_END)
 
@@ -73,22 +70,21 @@ class Snapshot:
         Raises:
             OSError: the disk is full; the file then tells less than it could, which is no harm.
         """
-        body = _encoder.encode(records)
-        self._file.write(_HEAD.pack(_MAGIC, len(body), crc32(body), end, now) + body)
+        self._file.write(_framed(_RECORDS, records, end, now))
         self._file.flush()
         self.end = end
 
-    def rewrite(self, records: Iterable[Record], end: int, now: int) -> None:
-        """Replace the file by the newest values alone.
+    def rewrite(self, groups: Iterable[Group], notes: Iterable[Record], end: int, now: int) -> None:
+        """Replace the file by the newest values alone, grouped, so that they are read at once.
 
         Raises:
             OSError: the disk is full; the file is as it was.
         """
         fresh = self.path.with_suffix(".new")
         with fresh.open("wb") as file:
-            for some in _pieces(records):
-                body = _encoder.encode(some)
-                file.write(_HEAD.pack(_MAGIC, len(body), crc32(body), end, now) + body)
+            for group in groups:
+                file.write(_framed(_GROUP, group, _NOT_YET, now))
+            file.write(_framed(_RECORDS, list(notes), end, now))
         self._file.close()
         fresh.replace(self.path)
         self._file = self.path.open("a+b")
@@ -113,7 +109,7 @@ class Snapshot:
             if len(head) < _HEAD.size:
                 return ends
             magic, length, check, end, at = _HEAD.unpack(head)
-            if magic != _MAGIC:
+            if magic not in (_RECORDS, _GROUP):
                 return ends
             body = self._file.read(length)
             if len(body) < length or crc32(body) != check:
@@ -121,12 +117,6 @@ class Snapshot:
             ends.append((self._file.tell(), end, at))
 
 
-def _pieces(records: Iterable[Record]) -> Iterator[list[Record]]:
-    piece: list[Record] = []
-    for record in records:
-        piece.append(record)
-        if len(piece) == _CHUNK:
-            yield piece
-            piece = []
-    if piece:
-        yield piece
+def _framed(magic: bytes, content: Chunk, end: int, now: int) -> bytes:
+    body = _encoder.encode(content)
+    return _HEAD.pack(magic, len(body), crc32(body), end, now) + body

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codec import CodecError
-from streams.changelog import Layout, Positions, Restored, fingerprint_row, layout_row, position_row, row
+from streams.changelog import Group, Layout, Positions, Restored, fingerprint_row, layout_row, position_row, row
 from streams.stage import Changed
 
 NAMES = st.sampled_from(["", "a", "ä", "案件", "🚚", "main\x1fdeal/1"])
@@ -48,19 +48,32 @@ def test_the_newest_value_of_every_row_is_read_back(written: list[tuple[str, str
     found = restored(*(row(*one) for one in written))
     assert held(found) == expected(written)
     assert found.live == len(expected(written))
-    assert found.count == len(written)
+    assert found.loose == len(written)
 
 
 @given(WRITTEN, st.integers(0, 2**40))
 def test_rows_told_again_say_the_same(written: list[tuple[str, str, Changed]], offset: int) -> None:
-    """What a snapshot is rewritten from."""
+    """What a snapshot is rewritten from: groups of all rows, and the notes."""
     noted = [position_row(Positions({"journeys": offset}, {"records/0": (offset, 1)}, 7)), layout_row(Layout(4, True))]
     found = restored(*(row(*one) for one in written), *noted, fingerprint_row("案件", "f" * 64))
-    again = restored(*found.records())
+    again = restored(*found.notes())
+    for group in found.groups():
+        again.take_group(group)
     assert held(again) == held(found)
     assert again.positions == found.positions
     assert again.positions.next == {"journeys": offset}
     assert (again.layout, again.fingerprints) == (Layout(4, True), {"案件": "f" * 64})
+
+
+def test_rows_after_a_group_replace_those_in_it() -> None:
+    found = restored()
+    rows = {"j": {"rules": b"1", "head": b"2"}, "k": {"rules": b"3"}}
+    found.take_group(Group("journeys", "main", rows, [("j", "rules", 50)]))
+    found.take_group(Group("journeys", "main", {"l": {"rules": b"4"}}, []))
+    later = [Changed("j", "rules", b"5"), Changed("k", "rules", None)]
+    found.take(row("journeys", "main", changed) for changed in later)
+    kept = {("j", "rules"): b"5", ("j", "head"): b"2", ("l", "rules"): b"4"}
+    assert held(found) == {("journeys", "main", *name): (content, None) for name, content in kept.items()}
 
 
 def test_a_deleted_row_takes_its_due_time_with_it() -> None:

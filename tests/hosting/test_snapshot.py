@@ -10,10 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.changelog import Group
 from streams.snapshot import MAX_AGE, Record, Snapshot
 
 NOW = 1_800_000_000_000
 CHUNKS: list[list[Record]] = [[(b"a", b"1"), (b"b", None)], [(b"a", "連携".encode())], [(b"c", b"3")]]
+
+GROUPS = [
+    Group("records", "main", {"a": {"": b"1"}}, []),
+    Group("journeys", "main", {"b": {"r": b"2"}}, [("b", "r", 7)]),
+]
 
 
 def noted(path: Path, chunks: list[list[Record]] = CHUNKS, at: int = NOW) -> Path:
@@ -28,7 +34,9 @@ def read(path: Path, *, now: int = NOW, earliest: int = 0, latest: int = 1_000) 
     """What a file tells, and up to which offset."""
     snapshot = Snapshot(path)
     try:
-        told = [(bytes(key), value) for chunk in snapshot.read(now, earliest, latest) for key, value in chunk.records]
+        told: list[Record] = []
+        for chunk in snapshot.read(now, earliest, latest):
+            told += chunk if not isinstance(chunk, Group) else [(one.encode(), None) for one in chunk.rows]
         return told, snapshot.end
     finally:
         snapshot.close()
@@ -88,11 +96,22 @@ def test_a_file_that_does_not_fit_the_topic_is_emptied(tmp_path: Path, bounds: d
 def test_a_rewritten_file_holds_the_newest_values_alone_and_goes_on(tmp_path: Path) -> None:
     snapshot = Snapshot(noted(tmp_path / "s"))
     list(snapshot.read(NOW, 0, 1_000))
-    snapshot.rewrite([(b"a", b"new"), (b"c", b"3")], snapshot.end, NOW)
+    snapshot.rewrite(GROUPS, [(b"c", b"3")], snapshot.end, NOW)
     snapshot.append([(b"d", None)], 40, NOW)
     snapshot.close()
-    assert read(tmp_path / "s") == ([(b"a", b"new"), (b"c", b"3"), (b"d", None)], 40)
+    assert read(tmp_path / "s") == ([(b"a", None), (b"b", None), (b"c", b"3"), (b"d", None)], 40)
     assert [one.name for one in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_rewritten_file_that_is_torn_tells_nothing(tmp_path: Path) -> None:
+    """Half of the newest values would be taken for all of them."""
+    snapshot = Snapshot(tmp_path / "s")
+    snapshot.rewrite(GROUPS, [(b"c", b"3")], 30, NOW)
+    snapshot.close()
+    whole = (tmp_path / "s").read_bytes()
+    for length in range(len(whole)):
+        (tmp_path / "s").write_bytes(whole[:length])
+        assert read(tmp_path / "s") == ([], -1)
 
 
 @contextmanager
@@ -124,7 +143,7 @@ def test_a_full_disk_leaves_the_long_file_as_it_was(tmp_path: Path) -> None:
     snapshot = Snapshot(noted(tmp_path / "s"))
     list(snapshot.read(NOW, 0, 1_000))
     with limited(1_000), pytest.raises(OSError, match="large"):
-        snapshot.rewrite([(b"x" * 200_000, b"")], 30, NOW)
+        snapshot.rewrite([], [(b"x" * 200_000, b"")], 30, NOW)
     snapshot.append([(b"z", b"9")], 40, NOW)
     snapshot.close()
     assert read(tmp_path / "s") == ([*(one for chunk in CHUNKS for one in chunk), (b"z", b"9")], 40)
