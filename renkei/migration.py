@@ -305,11 +305,14 @@ def _marked(out: Outgoing, move: Move) -> Outgoing:
     return out._replace(headers=(*out.headers, (HEADER, move.id.encode())))
 
 
-def bring_to_rest(folder: Folder, book: Book, store: Store) -> None:
-    """Let the flow take what waits for it, so that its state is all that there is to move."""
+def bring_to_rest(folder: Folder, book: Book, store: Store, say: Callable[[str], None]) -> None:
+    """Let the flow take what waits for it, so that its state is all that there is to move.
+
+    ``say`` hears what publishing has moved.
+    """
     if move_of(store) is not None:
         return
-    flow = open_flow(folder, book, store.path)
+    flow = open_flow(folder, book, store.path, say=say)
     try:
         flow.run()
     finally:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import typer
+
 from connectors.schema_registry import opened as opened_registry
 from connectors.settings import ConnectionSettings
 from renkei.folder import Folder
@@ -65,6 +67,10 @@ class Measured:
     def stalled(self, topic: str, partition: int, is_stalled: bool) -> None:
         """A partition stands still, or moves again."""
         self._meter.stalled(topic, partition, is_stalled)
+
+    def told(self, host: str, partition: int, sentence: str) -> None:
+        """Something that the person who published should hear."""
+        typer.echo(f"{host}/{partition}: {sentence}", err=True)
 
 
 def registry_of(folder: Folder) -> Registry | None:

@@ -128,7 +128,11 @@ def locked(state: Path, *, moving: bool = False) -> Iterator[Path]:
 
 
 def open_flow(
-    folder: Folder, book: Book, file: Path | str, tell: Callable[[int, int], None] = lambda done, total: None
+    folder: Folder,
+    book: Book,
+    file: Path | str,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> Embedded:
     """The stages over the state file, newly published workflows joined to what is known."""
     return Embedded(
@@ -139,6 +143,7 @@ def open_flow(
         more_stages=stages_of(folder),
         history=folder.settings.history,
         tell=tell,
+        say=say,
     )
 
 
@@ -185,11 +190,13 @@ def worker_part(folder: Folder, name: str, file: Path, clock: Clock, *, seed: in
     return WorkerPart(name, worker, store, database)
 
 
-def parts(folder: Folder, book: Book, file: Path, clock: Clock) -> dict[str, Callable[[], Part]]:
+def parts(
+    folder: Folder, book: Book, file: Path, clock: Clock, say: Callable[[str], None] = lambda sentence: None
+) -> dict[str, Callable[[], Part]]:
     """How each running part is opened, by name; open each in the thread that turns it.
 
     A history is captured by one part, so that the events of all its files come in the order of their times; its
-    commands are answered by a rehearsal, and reach no CRM.
+    commands are answered by a rehearsal, and reach no CRM. ``say`` hears what publishing has moved.
     """
     history = folder.settings.history
     opening: dict[str, Callable[[], Part]] = {}
@@ -200,7 +207,7 @@ def parts(folder: Folder, book: Book, file: Path, clock: Clock) -> dict[str, Cal
             opening[f"worker {name}"] = lambda name=name: worker_part(folder, name, file, clock)  # type: ignore[misc]
         if connection.kind not in NO_CAPTURE and not history:
             opening[f"capture {name}"] = lambda name=name: _capture_or_idle(folder, book, name, file)  # type: ignore[misc]
-    opening["flow"] = lambda: FlowPart(open_flow(folder, book, file), history=history)
+    opening["flow"] = lambda: FlowPart(open_flow(folder, book, file, say=say), history=history)
     return opening
 
 

@@ -165,6 +165,11 @@ class Workflow:
         return hash((self.name, self.version))
 
 
+def joins_alike(one: str, other: str) -> bool:
+    """Whether two fingerprints of books differ in calendars at most: then nothing has to be joined anew."""
+    return one.partition("-")[0] == other.partition("-")[0]
+
+
 @dataclass(frozen=True)
 class Book:
     """All published workflows as the stages read them."""
@@ -184,7 +189,7 @@ class Book:
     key_fields: Mapping[str, str] = field(default_factory=dict)
     """Per connection the field that carries our key on records that we create (D-42)."""
     fingerprint: str = ""
-    """Changes when something is published that makes the stages join or read anew."""
+    """Changes when something is published that makes the stages join, read or plan anew."""
 
     def rule(self, rule_id: str) -> Rule | None:
         """A rule by ``workflow/rule``, or none if it is no longer published."""
@@ -194,6 +199,11 @@ class Book:
         """Every rule, in order per main tab."""
         for rules in self.rules.values():
             yield from rules
+
+    @cached_property
+    def calendars(self) -> dict[str, str]:
+        """Per workflow the fingerprint of its calendar."""
+        return {one.name: one.calendar.fingerprint for one in self.workflows}
 
     @cached_property
     def _by_id(self) -> dict[str, Rule]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from functools import cached_property
+from hashlib import sha256
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -122,6 +123,13 @@ class Calendar:
         if start > end:
             return -self._opening.business_days(end, start)
         return self._opening.business_days(start, end)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when the calendar counts time otherwise; its name does not matter (D-56)."""
+        days = sorted(day.isoformat() for day in self.holidays)
+        counts = (self.zone.key, self.week_start, self.fiscal_start_month, self.hours, days)
+        return sha256(repr(counts).encode()).hexdigest()[:12]
 
     @cached_property
     def _opening(self) -> OpeningHours:

@@ -21,6 +21,7 @@ GRACE: Final = DAY
 """How late a timed action may run if the author says nothing (D-53), in milliseconds."""
 
 _KEYS: Final = ("after", "before", "at", "field", "repeat")
+_LONG_AGO: Final = -(10**15)  # before the year 1
 _MONTHS: Final[dict[Repeat, int]] = {"none": 0, "monthly": 1, "yearly": 12}
 
 
@@ -101,6 +102,15 @@ def next_due(anchor: Anchor, plan: DuePlan, calendar: Calendar, after: int) -> i
         return _repetition(anchor, plan, calendar, index)
     except CalendarError:  # a date such as 9999-12-31, which some CRMs write for "never"
         return None
+
+
+def due_again(anchor: Anchor, plan: DuePlan, calendar: Calendar, planned: int) -> int | None:
+    """When something that was planned by another calendar is due by this one; of repetitions the nearest (D-56).
+
+    Nearer than half a period, that is: no two calendars are further apart.
+    """
+    apart = _MONTHS[plan.repeat] * 14 * DAY
+    return next_due(anchor, plan, calendar, planned - apart if apart else _LONG_AGO)
 
 
 def _repetition(anchor: Anchor, plan: DuePlan, calendar: Calendar, index: int) -> int:

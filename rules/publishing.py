@@ -186,8 +186,11 @@ class _Publisher:
         return {tab: frozenset({*names, ID}) for tab, names in reads.items()}
 
     def _fingerprint(self) -> str:
+        """What is joined, and after a dash by which calendars: those are in the project, not in the file (D-56)."""
         parts = sorted(f"{one.name}\x1f{one.version}\x1f{one.main_tab}" for one in self._workflows)
-        return hashlib.sha256("\x1e".join(parts).encode()).hexdigest()[:24]
+        calendars = sorted(f"{one.name}\x1f{one.calendar.fingerprint}" for one in self._workflows)
+        joins, times = (hashlib.sha256("\x1e".join(one).encode()).hexdigest() for one in (parts, calendars))
+        return f"{joins[:24]}-{times[:12]}"
 
 
 def _in_order(found: list[tuple[RulePart, Rule]]) -> tuple[Rule, ...]:

@@ -63,6 +63,8 @@ class Round(msgspec.Struct):
     commands: list[Command] = []
     decisions: list[Decision] = []
     started: list[str] = []
+    recalendared: frozenset[str] = frozenset()
+    """The workflows whose calendar has changed and whose timers are not planned again yet (D-56)."""
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -71,6 +71,8 @@ class Timer(msgspec.Struct, array_like=True):
     """What the steps of the fire that planned it have given so far (D-46)."""
     of: str = ""
     """The fire that planned it."""
+    base: int | None = None
+    """When it was planned, where its time counts from then; none in rows of older versions (D-56)."""
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True):

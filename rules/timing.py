@@ -26,8 +26,9 @@ def plan_scheduled(round_: Round, rule: Rule, anchor: Ref, fire: str, event: Eve
         timer = Timer(
             id=derived("timer", fire, entry.number), kind=SCHEDULED, due=None, rule=rule.id, anchor=anchor,
             fire=derived("scheduled", fire, entry.number), entry=entry.number, chain=chain, event=event, of=fire,
+            base=round_.now if entry.date_field is None else None,
         )  # fmt: skip
-        _plan_entry(round_, rule, timer, _entry_due(round_, rule, anchor, entry))
+        plan_entry(round_, rule, timer, entry_due(round_, rule, timer, entry))
 
 
 def plan_wake(round_: Round, rule: Rule, anchor: Ref) -> None:
@@ -45,13 +46,16 @@ def plan_wait(round_: Round, fire: Fire, step: Step, at: int) -> None:
     """Plan the end of a ``wait`` step."""
     name = derived(WAIT, fire.id, step.path, fire.todo[0][1])
     round_.memory.timers[name] = Timer(
-        id=name, kind=WAIT, due=at, rule=fire.rule, anchor=fire.anchor, fire=fire.id, planned=at
+        id=name, kind=WAIT, due=at, rule=fire.rule, anchor=fire.anchor, fire=fire.id, planned=at, base=round_.now
     )
 
 
 def follow_dates(round_: Round, rule: Rule, change: Change) -> None:
-    """Plan again what hangs on a date field of the rule's own record that a change moved (D-53)."""
-    if rule.node == change.node and not change.left:
+    """Plan again what hangs on a date field of the rule's own record that a change moved (D-53).
+
+    Where the calendar is another one, all is planned again once everything is joined (D-56).
+    """
+    if rule.node == change.node and not change.left and rule.workflow.name not in round_.recalendared:
         _follow_triggers(round_, rule, change)
         _follow_scheduled(round_, rule, change)
 
@@ -106,13 +110,14 @@ def _makes_room(round_: Round, rule: Rule, anchor: Ref, entry: Scheduled) -> boo
     return True
 
 
-def _entry_due(round_: Round, rule: Rule, anchor: Ref, entry: Scheduled) -> int | None:
-    if entry.date_field is None:
-        return _due(round_.now, entry.plan, rule)
-    return _date_due(round_, rule, anchor, entry.date_field, entry.plan)
+def entry_due(round_: Round, rule: Rule, timer: Timer, entry: Scheduled) -> int | None:
+    """When a scheduled action is due; none while its date field is empty, or where nobody knows its base."""
+    if entry.date_field is not None:
+        return _date_due(round_, rule, timer.anchor, entry.date_field, entry.plan)
+    return None if timer.base is None else due_of(timer.base, entry.plan, rule)
 
 
-def _plan_entry(round_: Round, rule: Rule, timer: Timer, due: int | None) -> None:
+def plan_entry(round_: Round, rule: Rule, timer: Timer, due: int | None) -> None:
     """Take the timer into the journey; one whose time has passed runs now or is skipped (D-53, D-54)."""
     timer.planned = due or 0
     timer.due = due
@@ -144,7 +149,7 @@ def _follow_scheduled(round_: Round, rule: Rule, change: Change) -> None:
         del round_.memory.timers[timer.id]
         timer.ran = False
         decide_timer(round_, "replanned", rule, timer, f"{entry.date_field} moved")
-        _plan_entry(round_, rule, timer, due)
+        plan_entry(round_, rule, timer, due)
 
 
 # -- triggers in time ------------------------------------------------------------------
@@ -179,7 +184,7 @@ def plan_date(round_: Round, rule: Rule, number: int, trigger: DueTrigger, ancho
     """Plan a date trigger from its field's value; a date that has passed fires within grace (D-53, D-54)."""
     name = derived(DATE, rule.id, number, anchor)
     round_.memory.timers.pop(name, None)
-    base = _date_value(round_, anchor, trigger.field)
+    base = date_value(round_, anchor, trigger.field)
     if base is None:
         return None
     calendar = rule.workflow.calendar
@@ -195,8 +200,8 @@ def plan_date(round_: Round, rule: Rule, number: int, trigger: DueTrigger, ancho
 
 def _passed(round_: Round, rule: Rule, trigger: DueTrigger, anchor: Ref) -> int | None:
     """The time of a date trigger that is over and was never run; none if there is none."""
-    base = _date_value(round_, anchor, trigger.field)
-    due = _due(base, trigger.plan, rule) if base is not None else None
+    base = date_value(round_, anchor, trigger.field)
+    due = due_of(base, trigger.plan, rule) if base is not None else None
     return due if due is not None and due not in round_.truth(rule, anchor).done_dues else None
 
 
@@ -215,11 +220,11 @@ def _touches(change: Change, field: str) -> bool:
 
 
 def _date_due(round_: Round, rule: Rule, anchor: Ref, field: str, plan: DuePlan) -> int | None:
-    base = _date_value(round_, anchor, field)
-    return None if base is None else _due(base, plan, rule)
+    base = date_value(round_, anchor, field)
+    return None if base is None else due_of(base, plan, rule)
 
 
-def _due(base: int | date, plan: DuePlan, rule: Rule) -> int | None:
+def due_of(base: int | date, plan: DuePlan, rule: Rule) -> int | None:
     """When a plan is due; none where the calendar does not reach (a date such as 9999-12-31)."""
     try:
         return due_at(base, plan, rule.workflow.calendar)
@@ -227,7 +232,7 @@ def _due(base: int | date, plan: DuePlan, rule: Rule) -> int | None:
         return None
 
 
-def _date_value(round_: Round, anchor: Ref, field: str) -> int | date | None:
+def date_value(round_: Round, anchor: Ref, field: str) -> int | date | None:
     """A date without a zone, or an instant; none if the field is empty or holds no date."""
     value: Value = round_.view.join.shown.get(anchor, {}).get(field)
     if not isinstance(value, str) or not value:

@@ -17,7 +17,7 @@ from schemas.decisions import Decision
 from schemas.events import ChangeEvent
 from schemas.messages import Tick
 from streams import wire
-from streams.flow import Flow, loaded, without_joins
+from streams.flow import Flow, loaded, moved_timers, without_joins
 from streams.journeystate import HEAD, SEEN
 from streams.stage import Place, Source, Stage
 from streams.store import Entry, NewEntry, Store, StoreError
@@ -40,7 +40,7 @@ class Progress(NamedTuple):
 class Embedded:
     """Hosts the stages over a store. Not to be shared between threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a runtime is opened with
         self,
         store: Store,
         book: Book,
@@ -50,13 +50,18 @@ class Embedded:
         more_stages: Sequence[Callable[[], Stage]] = (),
         history: bool = False,
         tell: Callable[[int, int], None] = lambda done, total: None,
+        say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
+        """Open the stages; under other workflows than before all is joined anew first.
+
+        ``tell`` hears how far that is, ``say`` what a changed calendar has moved (D-56).
+        """
         self.store, self.book = store, book
         self._limits, self._channels = limits or Limits(), dict(channels or {})
         self._more_stages, self._history = more_stages, history
         self._open()
         if store.note(FINGERPRINT) != book.fingerprint.encode():
-            self._publish(tell)
+            self._publish(tell, say)
 
     # -- input --------------------------------------------------------------
 
@@ -204,15 +209,16 @@ class Embedded:
         self.store.write(self._flow.changed())
         self.store.set_note(POSITION, str(position).encode())
 
-    def _publish(self, tell: Callable[[int, int], None]) -> None:
+    def _publish(self, tell: Callable[[int, int], None], say: Callable[[str], None]) -> None:
         """Let new workflows see the records that are known: join everything anew, firing nothing (D-82).
 
         Truths, timers, fires and marks are kept; relations and joins are built again from the stored images, and
-        committed together with the mark that this was done.
+        committed together with the mark that this was done. What a changed calendar moved is said once it is so.
         """
         at = self.store.last_at()
         self._open(joins=False)
-        outputs = [wire.to_entry(output, at) for output in self._flow.rejoin(at, tell)]
+        leaving = self._flow.rejoin(at, tell)
+        outputs = [wire.to_entry(output, at) for output in leaving]
         with self.store.transaction():
             self.store.drop("relations")
             self.store.drop("journeys", SEEN)
@@ -221,6 +227,8 @@ class Embedded:
             self.store.set_note(FINGERPRINT, self.book.fingerprint.encode())
         count = len(self.records.states)
         tell(count, count)
+        for sentence in moved_timers(leaving):
+            say(sentence)
 
 
 def _marker(tab: str, at: int) -> NewEntry:

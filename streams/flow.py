@@ -4,15 +4,18 @@ A host feeds it inputs in order and commits what leaves it, the rows that change
 the three stages say to each other never leaves it (stage protocol, section 9).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 import msgspec
 
 from rules.book import Book
+from rules.replanning import CHANGED
 from rules.rounds import Limits
 from schemas import topics
+from schemas.decisions import Decision
 from schemas.messages import Loaded, Tick
 from schemas.values import Ref
 from streams import wire
@@ -22,6 +25,7 @@ from streams.records import Records
 from streams.relations import Relations
 from streams.stage import NO_SOURCE, Changed, Output, Place, Rows, Source, Stage, States
 
+REPLANNED = ("replanned", CHANGED)
 MOST_STEPS = 1_000_000  # of one input before it comes to rest: a bound against a bug, not a limit
 
 StageRows = dict[str, dict[str, bytes]]
@@ -114,7 +118,8 @@ class Flow:
     def rejoin(self, at: int, tell: Callable[[int, int], None]) -> list[Output]:
         """Join the stored records anew under other workflows, firing nothing (D-82); what leaves the flow.
 
-        The flow has to be opened ``without_joins``. ``tell`` hears how many records of how many are done.
+        Then what hangs on a changed calendar is planned again (D-56). The flow has to be opened ``without_joins``.
+        ``tell`` hears how many records of how many are done.
         """
         known = self.journeys.forget_tabs()
         leaving: list[Output] = []
@@ -125,7 +130,7 @@ class Flow:
                 tell(number, len(refs))
         for tab in known:
             leaving += self._rest([Output(topics.changes(tab), wire.MARKER, loaded(tab, at))])
-        return leaving
+        return leaving + self._rest(self.journeys.replan(at))
 
     def _ticks_before(self, at: int) -> list[Output]:
         """Timers that were due before this input's time run first: in a history each at its own time, as it was then;
@@ -163,6 +168,18 @@ class Flow:
 def loaded(tab: str, at: int) -> Loaded:
     """The marker that a tab's first load is complete, as capture writes it."""
     return Loaded(at=at, tab=tab, generation=0, upstream=("capture", 0))
+
+
+def moved_timers(outputs: Iterable[Output]) -> list[str]:
+    """How many timers a changed calendar has moved, in a sentence per workflow (D-56)."""
+    messages = (output.message for output in outputs)
+    moved = Counter(
+        one.workflow for one in messages if isinstance(one, Decision) and (one.kind, one.reason) == REPLANNED
+    )
+    return [
+        f"{count:,} {'timer' if count == 1 else 'timers'} moved: the calendar of {workflow} changed"
+        for workflow, count in sorted(moved.items())
+    ]
 
 
 def without_joins(stored: Mapping[str, StageRows]) -> dict[str, StageRows]:

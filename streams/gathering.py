@@ -24,16 +24,18 @@ def gather(found: Mapping[Place, Restored], workspace: str) -> Store:
     """A store in memory with all rows of a workspace; stages that are opened on it see what those on the broker see."""
     store = Store(":memory:")
     known: list[frozenset[str]] = []
+    calendars: dict[str, str] = {}
     with store.transaction():
         for restored in found.values():
             for name, stored in _stages(restored, workspace):
                 store.write((name, row) for row in _rows(stored))
                 if name == "journeys":
                     known.append(_known(stored))
+                    calendars |= _calendars(stored)
             if workspace in restored.fingerprints:
                 store.set_note(FINGERPRINT, restored.fingerprints[workspace].encode())
         if len(known) > 1:
-            everywhere = journeys.PartitionBook(sorted(frozenset.intersection(*known)), {})
+            everywhere = journeys.PartitionBook(sorted(frozenset.intersection(*known)), {}, calendars)
             store.write([("journeys", Changed(PARTITION_KEY, "", pack(everywhere)))])
     return store
 
@@ -61,3 +63,8 @@ def _rows(stored: StoredStage) -> Iterator[Changed]:
 def _known(stored: StoredStage) -> frozenset[str]:
     row = stored.rows.get(PARTITION_KEY, {}).get("")
     return frozenset(_unpack_journeys(row).known) if row is not None else frozenset()
+
+
+def _calendars(stored: StoredStage) -> dict[str, str]:
+    row = stored.rows.get(PARTITION_KEY, {}).get("")
+    return _unpack_journeys(row).calendars if row is not None else {}

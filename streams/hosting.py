@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rules.book import joins_alike
 from schemas import topics
 from schemas.codec import CodecError, Unpacker, pack, to_json
 from schemas.commands import Report
@@ -15,7 +16,7 @@ from schemas.keys import home, in_workspace, parted
 from schemas.messages import OutcomeOf, StageMessage, Tick
 from streams import changelog, wire
 from streams.changelog import Layout, Restored
-from streams.flow import Flow, StageRows, without_joins
+from streams.flow import Flow, StageRows, moved_timers, without_joins
 from streams.journeys import Journeys
 from streams.stage import Changed, Output, Place, Source, Stage, States
 from streams.topology import ORIGIN, HaltedError, Headers, Incoming, Outgoing, Topology, Workspace
@@ -121,6 +122,8 @@ class PartitionHost:
         self._ticked: set[str] = set()
         self._fed: set[str] = set()
         """The workspaces that have taken something since their rows were last handed out."""
+        self.news: list[str] = []
+        """What a person should hear of the opening: how many timers a changed calendar has moved (D-56)."""
         self._work = Work()
         self._check_layout(restored.layout)
         for workspace in sorted(topology.workspaces.keys() & set(restored.workspaces())):
@@ -217,12 +220,16 @@ class PartitionHost:
         is_other = known is not None and known != one.book.fingerprint
         if not self._topology.spread:
             return self._flow(workspace, one, anew=is_other)
-        if is_other:
+        if is_other and not joins_alike(known or "", one.book.fingerprint):
             raise LayoutChangedError(
                 f"the workflows of workspace '{workspace}' have changed since its state was written. A spread "
                 "workspace cannot be joined anew in place: load its history into topics of another prefix."
             )
-        return Lone(self._stage(workspace, one))
+        stage = self._stage(workspace, one)
+        if is_other and isinstance(stage, Journeys):  # its joins stay as they are: only calendars changed
+            self._fed.add(workspace)
+            self._tell_anew(workspace, stage.replan(self.positions.at))
+        return Lone(stage)
 
     def _flow(self, workspace: str, one: Workspace, *, anew: bool) -> Flow:
         """The flow as it was; under other workflows than it was written under all is joined anew, firing nothing."""
@@ -239,10 +246,13 @@ class PartitionHost:
         )  # fmt: skip
         if anew:
             self._fed.add(workspace)
-            at = self.positions.at
-            for output in flow.rejoin(at, lambda done, total: None):
-                self._send(workspace, output, at)
+            self._tell_anew(workspace, flow.rejoin(self.positions.at, lambda done, total: None))
         return flow
+
+    def _tell_anew(self, workspace: str, outputs: list[Output]) -> None:
+        for output in outputs:
+            self._send(workspace, output, self.positions.at)
+        self.news += moved_timers(outputs)
 
     def _forget(self, workspace: str, rows: Mapping[str, StageRows], kept: Mapping[str, StageRows]) -> None:
         """Delete the rows of the joins that are built again; rows written later in the same work count (D-82)."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from rules import evaluation, firing, ticking
+from rules import evaluation, firing, replanning, ticking
 from rules.book import Book
 from rules.interest import Concerned, Interest
 from rules.rounds import Change, Limits, Round
@@ -35,6 +35,8 @@ class PartitionBook(msgspec.Struct, array_like=True):
 
     known: list[str] = []
     upstreams: dict[str, list[tuple[str, int]]] = {}
+    calendars: dict[str, str] = {}
+    """Per workflow the fingerprint of the calendar by which its timers are planned (D-56)."""
 
 
 _unpack_book: Unpacker[PartitionBook] = Unpacker(PartitionBook)
@@ -58,7 +60,10 @@ class Journeys:
         channels: Mapping[str, str] | None = None,
     ) -> None:
         rows = stored.pop(PARTITION_KEY, None)
-        self._partition = _unpack_book(rows[""]) if rows else PartitionBook([], {})
+        self._partition = _unpack_book(rows[""]) if rows else PartitionBook([], {}, book.calendars)
+        self._recalendared = frozenset(
+            name for name, one in self._partition.calendars.items() if book.calendars.get(name, one) != one
+        )
         self._known = frozenset(self._partition.known)
         self._book, self._place = book, place
         self._limits, self._channels = limits or Limits(), channels or {}
@@ -106,10 +111,27 @@ class Journeys:
         return None
 
     def forget_tabs(self) -> list[str]:
-        """Take every tab as not loaded again; returns those that were."""
+        """Take every tab as not loaded again; returns those that were. ``replan`` has to follow."""
         known, self._partition = self._partition.known, PartitionBook([], {})
         self._known = frozenset()
         return known
+
+    def replan(self, at: int) -> list[Output]:
+        """Plan the timers of workflows again whose calendar is another one than they were planned by (D-56)."""
+        outputs: list[Output] = []
+        tabs = {one.main_tab for one in self._book.workflows if one.name in self._recalendared}
+        for key in self.states.names() if tabs else ():
+            journey = self.states.get(key) if tab_of(key) in tabs else None
+            if journey is None:
+                continue
+            journey.head.now = max(journey.head.now, at)
+            journey.head_changed = journey.rules_changed = True
+            round_ = self.round_of(key, journey)
+            replanning.replan(round_)
+            outputs += _decided(round_)
+            self._keep(key, journey)
+        self._partition.calendars, self._recalendared = self._book.calendars, frozenset()
+        return outputs
 
     def view(self, journey: Journey) -> View:
         """The journey's joined state, as rules see it."""
@@ -119,7 +141,7 @@ class Journeys:
         """A round of decisions over the journey as it stands."""
         return Round(
             self._book, self._limits, key, journey.rules, self.view(journey), journey.head.now, chain,
-            journey.seen_at, self._channels,
+            journey.seen_at, self._channels, recalendared=self._recalendared,
         )  # fmt: skip
 
     # -- messages of one journey --------------------------------------------------------------

@@ -79,6 +79,10 @@ class Meter(Protocol):
         """A partition has something to read, and does not move."""
         ...
 
+    def told(self, host: str, partition: int, sentence: str) -> None:
+        """A person should hear this of a partition that was opened."""
+        ...
+
 
 @dataclass
 class Status:
@@ -242,6 +246,8 @@ class Runner:
             lambda done, total: self._owner.meter.restored(name, number, done, total),
         )
         host = PartitionHost(self._owner.topology, name, number, restored)
+        for sentence in host.news:
+            self._owner.meter.told(name, number, sentence)
         for topic, start in starts.items():
             known = host.positions.next.setdefault(topic, start)
             if known < start:

@@ -31,6 +31,9 @@ class Quiet:
     def stalled(self, topic: str, partition: int, is_stalled: bool) -> None:
         """A stall would show in the figures."""
 
+    def told(self, host: str, partition: int, sentence: str) -> None:
+        """Nothing is published here."""
+
 
 def topology(workspaces: int, partitions: int, spread: bool) -> Topology:
     """The workload of the core, in so many workspaces."""

@@ -158,6 +158,9 @@ class Quiet:
     def stalled(self, topic: str, partition: int, is_stalled: bool) -> None:
         """The benchmark has a time limit of its own."""
 
+    def told(self, host: str, partition: int, sentence: str) -> None:
+        """Nothing is published here."""
+
 
 def topology(spread: bool) -> Topology:
     """The workflow in one workspace over all partitions."""

@@ -46,7 +46,7 @@ def migrate(
                 raise StoreError(f"there is nothing to move: {file} is made when the project first runs")
             quiet = as_json or not sys.stderr.isatty()
             with closing(Store(file)) as store, _progress(quiet) as progress:
-                bring_to_rest(project, edition.book, store)
+                bring_to_rest(project, edition.book, store, lambda text: typer.echo(text, err=True))
                 mover = Mover(project, edition.book, address, store, wall_clock(), killing())
                 counts = mover.move(_teller(progress))
         following = command_of("streams --project", folder) if folder != Path() else "renkei streams"

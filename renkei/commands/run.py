@@ -75,7 +75,7 @@ def run_to_rest(folder: Folder, book: Book, file: Path, *, quiet: bool = False) 
     """Turn everything until nothing is left to do now; what was done, by name."""
     opened: list[Part] = []
     try:
-        for make in parts(folder, book, file, wall_clock).values():
+        for make in parts(folder, book, file, wall_clock, _say).values():
             opened.append(make())  # noqa: PERF401 - those opened are closed, whatever happens
         with Progress(
             SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,} changes"),
@@ -111,7 +111,11 @@ def counts_of(opened: list[Part]) -> dict[str, int]:
 def _run_on(folder: Folder, book: Book, file: Path) -> None:
     rules = sum(1 for _ in book.all_rules())
     hello = f"{folder.settings.project}: {rules} rules are live. Stop with Ctrl-C; look with: renkei status"
-    serve(parts(folder, book, file, wall_clock), hello)
+    serve(parts(folder, book, file, wall_clock, _say), hello)
+
+
+def _say(sentence: str) -> None:
+    typer.echo(sentence, err=True)
 
 
 def _tell(counts: dict[str, int], folder: Path, as_json: bool) -> None:

@@ -124,6 +124,12 @@ class Wait(Action):
         """Waits have no outputs."""
         return "wait"
 
+    @property
+    def business_time(self) -> Duration | None:
+        """How long, where that is counted in business time; else none."""
+        duration = None if self.wait.startswith("until ") else Duration.parse(self.wait)
+        return duration if duration is not None and duration.is_business else None
+
     def plan(self, step: StepContext) -> Plan:
         """The instant to go on at."""
         clock = self.wait.removeprefix("until ")

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from renkei.streaming import Nouns
 from rules.book import Book
+from rules.calendars import Calendar
 from rules.project import Project
 from rules.publishing import publish
 from schemas import topics
@@ -14,8 +16,8 @@ from schemas.codec import from_json, pack
 from schemas.events import ChangeEvent
 from schemas.keys import home, in_workspace
 from schemas.messages import Loaded, Tick
-from schemas.values import DAY
-from streams.changelog import Restored
+from schemas.values import DAY, format_instant
+from streams.changelog import Restored, fingerprint_row
 from streams.hosting import LayoutChangedError, PartitionHost, Work
 from streams.stage import Changed, Output, Source
 from streams.topology import ORIGIN, Incoming, Topology, Workspace
@@ -32,12 +34,15 @@ LATER = """\
 """
 
 
-def book(rules: str = WON) -> Book:
-    return publish({"sales.yaml": HEAD + rules}, Project())
+def book(rules: str = WON, zone: str = "UTC") -> Book:
+    office = Calendar.always(ZoneInfo(zone))
+    return publish({"sales.yaml": f"calendar: office\n{HEAD}{rules}"}, Project(calendars={"office": office}))
 
 
-def topology(*, rules: str = WON, partitions: int = 1, spread: bool = False, **more: Any) -> Topology:
-    one = Workspace(book(rules), ("zoho", "mail"), None, {"email": "mail"}, **more)
+def topology(
+    *, rules: str = WON, partitions: int = 1, spread: bool = False, zone: str = "UTC", **more: Any
+) -> Topology:
+    one = Workspace(book(rules, zone), ("zoho", "mail"), None, {"email": "mail"}, **more)
     return Topology({"main": one, "客户": one}, partitions, Nouns(), spread=spread)
 
 
@@ -80,8 +85,8 @@ class Log:
 
 def change(offset: int, stage: str, *, deal: str = "1", workspace: str = "main", seen_at: int = AT) -> Incoming:
     event = ChangeEvent(
-        tab="zoho:Deals", record_id=deal, op="create", after={"id": deal, "Stage": stage}, committed_at=seen_at,
-        seen_at=seen_at, source_position=offset + 1,
+        tab="zoho:Deals", record_id=deal, op="create", after={"id": deal, "Stage": stage, "Day": "2027-01-20"},
+        committed_at=seen_at, seen_at=seen_at, source_position=offset + 1,
     )  # fmt: skip
     value, headers = Nouns().encode(event, DEALS)
     return Incoming(offset, in_workspace(workspace, deal), value, headers, seen_at)
@@ -235,6 +240,73 @@ def test_changed_workflows_of_a_spread_workspace_are_refused() -> None:
     log.feed(change(0, "Won"))
     with pytest.raises(LayoutChangedError, match="cannot be joined anew in place"):
         log.open(topology(rules=LATER, spread=True))
+
+
+# -- calendars --------------------------------------------------------------
+
+AT_NINE = """\
+    - name: later
+      trigger: {becomes: Stage is "Won"}
+      scheduled_actions: [{after: 2 days, at: "09:00", actions: [{notify: user ann, text: Still}]}]
+    - {name: dated, trigger: {date: Day, at: "09:00"}, actions: [{notify: user ann, text: Day}]}
+    - {name: relative, trigger: {becomes: Day is today}, actions: [{notify: user ann, text: Today}]}
+"""
+MOVED = "2 timers moved: the calendar of sales changed"
+IN_TOKYO = {"later": "2027-01-17T00:00:00Z", "dated": "2027-01-20T00:00:00Z", "relative": "2027-01-19T15:00:00Z"}
+IN_UTC = {"later": "2027-01-17T09:00:00Z", "dated": "2027-01-20T09:00:00Z", "relative": "2027-01-20T00:00:00Z"}
+
+
+def dues(log: Log) -> dict[str, str]:
+    """When each rule is due."""
+    journeys = log.host.lodger("main").states("journeys")  # type: ignore[union-attr]
+    journey = journeys.get("zoho:Deals/1")  # type: ignore[union-attr]
+    timers = journey.rules.timers.values()  # type: ignore[union-attr]
+    return {one.rule.partition("/")[2]: format_instant(one.due) for one in timers}
+
+
+def replanned(log: Log) -> list[str]:
+    said = [Nouns().decode(one.value, one.headers, topics.DECISIONS) for t, one in log.said if t == topics.DECISIONS]
+    return [one.rule for one in said if one.kind == "replanned"]
+
+
+def test_timers_follow_a_changed_calendar_and_their_number_is_told_once() -> None:
+    """D-56, fused: with all that is joined anew."""
+    log = Log(topology(rules=AT_NINE))
+    log.feed(marker(0), change(1, "Won"))
+    assert (dues(log), log.host.news) == (IN_UTC, [])
+    log.open(topology(rules=AT_NINE, zone="Asia/Tokyo"))
+    assert (dues(log), log.host.news) == (IN_TOKYO, [MOVED])
+    log.commit()
+    assert sorted(replanned(log)) == ["dated", "later"]
+    log.open(topology(rules=AT_NINE, zone="Asia/Tokyo"))
+    assert (dues(log), log.host.news) == (IN_TOKYO, [])
+
+
+def test_timers_of_a_spread_workspace_follow_a_changed_calendar_where_they_are() -> None:
+    """D-56, spread: a calendar changes nothing that is joined, so nothing has to be loaded anew."""
+    records = Log(topology(rules=AT_NINE, spread=True), "records")
+    records.feed(marker(0), change(1, "Won"))
+    relations = Log(topology(rules=AT_NINE, spread=True), "relations")
+    told = [Incoming(number, one.key, one.value, one.headers, AT) for number, (_, one) in enumerate(records.said)]
+    log = Log(topology(rules=AT_NINE, spread=True), "journeys")
+    log.feed(*told, topic=topics.JOURNEYS)
+    assert dues(log) == IN_UTC
+    tokyo = topology(rules=AT_NINE, spread=True, zone="Asia/Tokyo")
+    assert (records.open(tokyo).news, relations.open(tokyo).news) == ([], [])
+    log.open(tokyo)
+    assert (dues(log), log.host.news) == (IN_TOKYO, [MOVED])
+    log.commit()
+    assert sorted(replanned(log)) == ["dated", "later"]
+    log.open(tokyo)
+    assert (dues(log), log.host.news) == (IN_TOKYO, [])
+
+
+def test_a_spread_workspace_of_an_older_version_opens_and_its_timers_stay() -> None:
+    """Its fingerprint knows of no calendars, and its rows of none by which timers were planned."""
+    log = Log(topology(spread=True), "records")
+    log.feed(change(0, "Won"))
+    log.rows.append(fingerprint_row("main", book().fingerprint.partition("-")[0]))
+    assert log.open(topology(spread=True, zone="Asia/Tokyo")).news == []
 
 
 # -- time --------------------------------------------------------------

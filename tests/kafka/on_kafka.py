@@ -60,6 +60,9 @@ class Counted:
         if is_stalled:
             self.stalls.add((topic, partition))
 
+    def told(self, host: str, partition: int, sentence: str) -> None:
+        pass
+
 
 class Service:
     """The streams of several workspaces in a thread; started and stopped as often as one likes."""
