@@ -82,7 +82,7 @@ class Mirror:
         found: dict[tuple[str, int], Restored] = {}
         for place in places:
             found[place], _ = await PartitionLog(cluster, *place).restore([])
-            self._tell(sum(one.count for one in found.values()))
+            self._tell(sum(one.loose for one in found.values()))
         return found
 
     def _check(self, place: tuple[str, int], restored: Restored) -> None:
