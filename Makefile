@@ -7,7 +7,7 @@ BROKERS ?= 1
 FOLDER ?= .kafka
 PORT ?=
 
-.PHONY: help setup demo test lint types check nightly faults bench kafka kafka-stop lock clean
+.PHONY: help setup demo test installations lint types check nightly faults bench kafka kafka-stop lock clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -27,9 +27,12 @@ demo: setup ## run the example journeys in three CRMs of the sandbox
 	@$(BIN)/renkei demo
 
 test: setup ## the tests (under ten minutes on two cores)
-	@$(BIN)/python -m pytest -n 2 -m "not nightly and not fault"
+	@$(BIN)/python -m pytest -n 2 -m "not nightly and not fault and not installation"
 
-nightly: setup ## the long seeded runs too
+installations: setup ## whole installations over a real broker, with faults in their short forms
+	@$(BIN)/python -m pytest -n 2 -m installation
+
+nightly: setup ## all tests but the longest runs of faults
 	@$(BIN)/python -m pytest -n 2 -m "not fault"
 
 faults: setup ## the long runs of faults: 200 kills over 50,000 changes and more (half an hour)
@@ -42,7 +45,7 @@ lint: setup ## ruff
 types: setup ## mypy --strict over sources and tests
 	@$(BIN)/mypy
 
-check: test lint types ## all that CI runs
+check: test installations lint types ## all that CI runs
 
 bench: setup ## figures as JSON lines: make bench SUITE=core
 	@$(BIN)/python -m benchmarks $(SUITE)

@@ -12,7 +12,7 @@ from tests.faults.conftest import MakePlant
 from tests.faults.plant import Plant
 from tests.faults.project import history
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 
 @pytest.fixture

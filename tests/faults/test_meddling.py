@@ -12,7 +12,7 @@ from tests.faults.forging import add_partitions, forged, move_offsets
 from tests.faults.plant import Plant
 from tests.faults.project import deal_id, history
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 DEAL = keys.in_workspace("main", deal_id(1))
 _, VALUE, HEADERS = forged(ChangeEvent(

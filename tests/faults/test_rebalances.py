@@ -8,7 +8,7 @@ import pytest
 from tests.faults.plant import Plant
 from tests.faults.project import history
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 
 def _come_and_go(plant: Plant, rounds: int, edits: int, longest: float) -> None:

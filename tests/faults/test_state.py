@@ -7,7 +7,7 @@ import pytest
 from tests.faults.plant import Plant
 from tests.faults.project import history
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 
 def test_a_disk_that_is_full_costs_the_snapshot_and_nothing_else(plant: Plant) -> None:

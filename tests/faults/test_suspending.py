@@ -8,7 +8,7 @@ from tests.faults.nursery import Process
 from tests.faults.plant import Plant
 from tests.faults.project import history
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 
 @pytest.mark.parametrize(

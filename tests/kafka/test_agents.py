@@ -28,7 +28,7 @@ from tests.cli.door import renkei
 from tests.kafka.shop import now, read_all, until
 from tests.stranger.installing import HOUSE, install
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 PARTITIONS = 2
 TOPIC = "changes.zoho.Deals"

@@ -71,7 +71,7 @@ def test_it_ends_with_the_program_that_started_it(kafka_here: None, tmp_path: Pa
     assert node.ends_within(20)
 
 
-@pytest.mark.nightly
+@pytest.mark.installation
 def test_a_cluster_of_three_outlives_any_one(kafka_here: None, tmp_path: Path) -> None:
     with Cluster(tmp_path / "kafka", brokers=3) as cluster:
         create(cluster.bootstrap, "deals", copies=3)

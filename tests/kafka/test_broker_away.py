@@ -10,7 +10,7 @@ from schemas.commands import Applied
 from tests.connectors.fakes import create
 from tests.kafka.shop import Counter
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 
 @pytest.fixture

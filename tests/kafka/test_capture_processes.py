@@ -14,7 +14,7 @@ from schemas.events import ChangeEvent
 from schemas.messages import Loaded
 from tests.kafka.project import NOUNS, OnKafka, until
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 
 @pytest.fixture

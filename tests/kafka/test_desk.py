@@ -14,7 +14,7 @@ from schemas.values import DAY
 from tests.connectors.fakes import create, update
 from tests.kafka.shop import Counter, Hand
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 
 @pytest.fixture

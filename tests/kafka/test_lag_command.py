@@ -24,7 +24,7 @@ from tests.cli.door import renkei
 from tests.kafka.committing import commit
 from tests.lag.scraping import eventually, scraped
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 
 class Shop(NamedTuple):

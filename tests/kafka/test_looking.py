@@ -28,7 +28,7 @@ from tests.kafka.packed import Packed
 from tests.kafka.project import FRAMING, NOUNS, Process, until
 from tests.kafka.shop import Counter, Hand, now, read_all
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 RULES = """
 rules:

@@ -30,7 +30,7 @@ from tests.cli.door import Answer, renkei
 from tests.kafka.played import Place, outcome
 from tests.kafka.shop import now
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 PARTITIONS = 3
 HOME = home("main", "", PARTITIONS, spread=False)

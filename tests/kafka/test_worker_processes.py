@@ -10,7 +10,7 @@ from sandbox.broker.cluster import Cluster
 from sandbox.server import Sandbox
 from tests.kafka.project import OnKafka, until
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.installation
 
 
 @pytest.fixture
