@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -62,6 +63,7 @@ class Folder:
             connections=frozenset(self.settings.connections),
             metadata=self.metadata,
             calendars=self._calendars(),
+            rates={code: Decimal(str(rate)) for code, rate in self.settings.rates.items()},
             templates=templates,
             actions=registry(installed_actions()),
             key_fields={name: one.key_field for name, one in self.settings.connections.items() if one.key_field},

@@ -10,7 +10,7 @@ from rules.durations import Duration
 from rules.rounds import Limits
 from schemas.keys import MAIN
 from schemas.metadata import FieldType
-from schemas.values import HOUR, MINUTE, SECOND
+from schemas.values import HOUR, MINUTE, SECOND, to_number
 
 FILE = "renkei.yaml"
 HALF_A_SECOND = SECOND // 2
@@ -102,6 +102,9 @@ class ProjectFile(Part):
     project: str = Field(pattern=r"^[\w][\w.-]*$", description="Its name, without spaces.")
     connections: dict[str, ConnectionPart] = Field({}, description="The CRMs, channels and files by name.")
     calendars: dict[str, CalendarConfig] = Field({}, description="Opening hours and holidays by name.")
+    rates: dict[str, int | float | str] = Field(
+        {}, description="What a unit of each currency is worth in one of them, for `currency(…)`: {EUR: 1, USD: 0.92}."
+    )
     teams: dict[str, list[str]] = Field({}, description="Mail addresses of teams that no CRM tells.")
     limits: LimitsPart = Field(
         LimitsPart(hops=10, fires_per_hour=20, grace_hours=24),
@@ -119,3 +122,11 @@ class ProjectFile(Part):
     history: bool = Field(
         False, description="Whether files are history: their times drive the clock, and nothing waits."
     )
+
+    @field_validator("rates")
+    @classmethod
+    def _are_worth_something(cls, rates: dict[str, int | float | str]) -> dict[str, int | float | str]:
+        for code, rate in rates.items():
+            if isinstance(rate, bool) or (value := to_number(str(rate))) is None or value <= 0:
+                raise ValueError(f"the rate of {code} is a number above 0")
+        return rates

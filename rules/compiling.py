@@ -186,6 +186,7 @@ class RuleCompiler:
         return Context(
             own=own, aliases=aliases, calendar=self._workflow.calendar, formulas=self._file.formulas,
             changes_allowed=changes, steps=steps, teams=self._file.teams,
+            rates=self._project.rates,
         )  # fmt: skip
 
     def _singles(self, node: int) -> frozenset[str]:

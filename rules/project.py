@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from rules.actions.base import Action
 from rules.actions.registry import registry
@@ -17,6 +18,8 @@ class Project:
     """The names of the connections; none where they are not checked."""
     metadata: Mapping[str, ConnectionMetadata] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    rates: Mapping[str, Decimal] = field(default_factory=dict)
+    """What one unit of each currency is worth in one common currency (D-115)."""
     templates: Mapping[str, str] = field(default_factory=dict)
     """Template texts by name."""
     actions: Mapping[str, type[Action]] = field(default_factory=registry)

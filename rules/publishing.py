@@ -188,6 +188,7 @@ class _Publisher:
     def _fingerprint(self) -> str:
         """What is joined, and after a dash by which calendars: those are in the project, not in the file (D-56)."""
         parts = sorted(f"{one.name}\x1f{one.version}\x1f{one.main_tab}" for one in self._workflows)
+        parts += sorted(f"{code}\x1f{rate}" for code, rate in self._project.rates.items())
         calendars = sorted(f"{one.name}\x1f{one.calendar.fingerprint}" for one in self._workflows)
         joins, times = (hashlib.sha256("\x1e".join(one).encode()).hexdigest() for one in (parts, calendars))
         return f"{joins[:24]}-{times[:12]}"
