@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from rules.criteria.scope import Mark
+from schemas.commands import Lane
 from schemas.events import Chain
 from schemas.values import Ref
 
@@ -71,6 +72,8 @@ class Timer(msgspec.Struct, array_like=True):
     """What the steps of the fire that planned it have given so far (D-46)."""
     of: str = ""
     """The fire that planned it."""
+    bulk: bool = False
+    """Whether that fire may wait (D-101)."""
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True):
@@ -78,6 +81,7 @@ class Sent(msgspec.Struct, frozen=True, array_like=True):
 
     ref: Ref
     fields: dict[str, Any] = {}
+    lane: Lane = "live"
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
@@ -119,6 +123,8 @@ class Fire(msgspec.Struct, array_like=True):
     """How many steps after the present one are in the same write (D-40)."""
     failures: list[Failure] = []
     """What went wrong with commands of the present step while others of it are still out."""
+    bulk: bool = False
+    """Whether the clock or a first load brought it, so that its commands may wait (D-101)."""
 
 
 class JourneyRules(msgspec.Struct, array_like=True):

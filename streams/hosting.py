@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from schemas import topics
 from schemas.codec import CodecError, Unpacker, pack, to_json
-from schemas.commands import Report
+from schemas.commands import Command, Report
 from schemas.keys import home, in_workspace, parted
 from schemas.messages import OutcomeOf, StageMessage, Tick
 from streams import changelog, wire
@@ -320,7 +320,10 @@ class PartitionHost:
             key, content, at_home = self._foreign[topic].write(output.key, message)
             self._work.outputs.setdefault((topic, at_home), []).append(Outgoing(key, content, (), output.at or at))
             return
-        if topic not in self._written and not topic.startswith("commands."):
+        if topic.startswith("commands."):
+            if isinstance(message, Command) and message.lane == "bulk":
+                topic = topics.bulk(message.connection)
+        elif topic not in self._written:
             self._refuse_unnamed(topic)
             return
         place, framed = output.partition, _BARE

@@ -41,7 +41,7 @@ class Merge:
     """Puts the batches of several topics into one order."""
 
     def __init__(self, positions: dict[str, int], order: Sequence[str] = ()) -> None:
-        """``positions``: the offset to read next, by topic; ``order``: topics that go first among records of one time."""
+        """``positions``: the offset to read next, by topic; ``order``: topics that go first where times are equal."""
         first = {topic: turn - len(order) for turn, topic in enumerate(order)}
         self._inlets = {
             topic: _Inlet(positions[topic], first.get(topic, turn)) for turn, topic in enumerate(sorted(positions))
