@@ -55,8 +55,7 @@ class Measured:
 
     def parked(self, topic: str, count: int) -> None:
         """Records were set aside."""
-        for _ in range(count):
-            self._meter.parked(topic)
+        self._meter.parked(topic, count)
 
     def restored(self, host: str, partition: int, done: int, total: int) -> None:
         """A changelog is read back so far."""

@@ -4,6 +4,7 @@ No broker, no clock, no task in here: the runtime hands over what it read and co
 of a workspace are one flow on one partition; spread, each stage is a host of its own (design, section 2).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -38,7 +39,8 @@ class Work:
     next: dict[str, int] = field(default_factory=dict)
     """Per topic read, the offset to read next."""
     taken: int = 0
-    parked: int = 0
+    parked: Counter[str] = field(default_factory=Counter)
+    """How many records were set aside, by topic."""
 
     @property
     def is_empty(self) -> bool:
@@ -367,7 +369,7 @@ class PartitionHost:
         }  # fmt: skip
         parked = Outgoing(record.key or b"", to_json(note), (), record.at)
         self._work.outputs.setdefault((topics.PARKED, 0), []).append(parked)
-        self._work.parked += 1
+        self._work.parked[topic] += 1
 
 
 def _time_of(message: Any, record: Incoming) -> int:

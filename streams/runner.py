@@ -370,6 +370,6 @@ class Runner:
         self._owner.at("committed")
         self.status.next = dict(host.positions.next)
         self.status.taken += work.taken
-        self.status.parked += work.parked
-        if work.parked:
-            self._owner.meter.parked(host.name, work.parked)
+        self.status.parked += work.parked.total()
+        for topic, count in work.parked.items():
+            self._owner.meter.parked(topic, count)
