@@ -94,6 +94,8 @@ class KafkaDesk:
         self._began = 0.0
         self._idle = True
         self._sweep_at = 0
+        self.parked = {topic.removeprefix(office.prefix): 0 for topic in office.lanes}
+        """How many messages were set aside so far, by topic."""
 
     # -- what a worker asks ------------------------------------------------------
 
@@ -346,6 +348,8 @@ class KafkaDesk:
             return
         topic = self._office.topic(topics.PARKED)
         self._move([one.outgoing(topic, bench.partition) for bench, one in parked], {bench for bench, _ in parked})
+        for bench, _ in parked:
+            self.parked[bench.partition.topic.removeprefix(self._office.prefix)] += 1
 
     def _move(self, out: Iterable[Outgoing], benches: Iterable[Bench]) -> None:
         if self._member is None:

@@ -29,6 +29,8 @@ class KafkaWorkerPart:
         self.name = f"worker {connection}"
         self.worker, self._desk, self._limiter = worker, desk, limiter
         self.applied = self.rejected = self.unknown = 0
+        self.waiting: dict[str, int] = {}
+        """How many commands waited in memory at the end of the last turn, by lane."""
 
     @property
     def is_ready(self) -> bool:
@@ -45,6 +47,8 @@ class KafkaWorkerPart:
             self._desk.start_over(error)
             away = isinstance(error, BrokerAway)
             return Turned(False, now + SECOND if away else now, str(error) if away else "")
+        finally:
+            self.waiting = self._desk.waiting()
         self._limiter.share(self._desk.share)
         self.applied += turn.applied
         self.rejected += turn.rejected
@@ -52,6 +56,11 @@ class KafkaWorkerPart:
         # Where nothing waits, the worker waits in its own poll; else it looks for live commands ten times a second.
         next_at = now if turn.idle_until is None else min(turn.idle_until, now + SECOND // 10)
         return Turned(bool(turn.applied + turn.rejected + turn.unknown), next_at, turn.problem)
+
+    @property
+    def parked(self) -> dict[str, int]:
+        """How many messages were set aside so far, by topic; those that are read are all there."""
+        return self._desk.parked
 
     def close(self) -> None:
         """Leave the group."""

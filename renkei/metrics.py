@@ -11,7 +11,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """A batch is tens of milliseconds; the last bounds are those at which a broker or a member loses patience."""
-OUTCOMES = ("applied", "rejected", "retried", "uncertain", "parked")
+OUTCOMES = ("applied", "rejected", "uncertain")
 """What may become of a command."""
 
 
@@ -28,10 +28,11 @@ class Meter:
         self._stalled = self._gauge(
             "renkei_streams_stalled", "1 while a partition grows and nothing of it is delivered", "topic", "partition"
         )
-        self._barriers = self._gauge("renkei_streams_open_barriers", "Barriers that wait for a partition")
         self._restored = self._gauge("renkei_streams_restored_rows", "State rows read at the last restore")
         self._commands = self._counter("renkei_commands", "Commands by what became of them", "connection", "outcome")
-        self._waiting = self._gauge("renkei_commands_waiting", "Commands that wait for a CRM", "connection", "lane")
+        self._waiting = self._gauge(
+            "renkei_commands_waiting", "Commands read that wait for a CRM", "connection", "lane"
+        )
         self._captured = self._counter("renkei_capture_events", "Change events captured", "connection", "tab")
         self._parked = self._counter("renkei_parked", "Messages put aside for a person, by their topic", "topic")
         self._up = self._gauge("renkei_connection_up", "1 while a connection answers", "connection")
@@ -47,14 +48,6 @@ class Meter:
     def stalled(self, topic: str, partition: int, is_stalled: bool) -> None:
         """A partition grows and nothing of it is delivered; or that is over."""
         self._stalled.labels(topic, str(partition)).set(is_stalled)
-
-    def released(self, topic: str, partition: int) -> None:
-        """A partition is no longer this program's: it is not said to be stalled or not."""
-        self._stalled.remove(topic, str(partition))
-
-    def open_barriers(self, count: int) -> None:
-        """So many barriers wait now."""
-        self._barriers.set(count)
 
     def restored(self, rows: int) -> None:
         """So many rows of state were read since the restore began."""
@@ -74,16 +67,16 @@ class Meter:
         self._commands.labels(connection, outcome).inc(count)
 
     def waiting(self, connection: str, lane: str, count: int) -> None:
-        """So many commands wait now in a lane."""
+        """So many commands that were read wait now in a lane."""
         self._waiting.labels(connection, lane).set(count)
 
     def captured(self, connection: str, tab: str, count: int = 1) -> None:
         """So many change events of a tab were captured and written."""
         self._captured.labels(connection, tab).inc(count)
 
-    def parked(self, topic: str) -> None:
-        """A message of this topic was put aside."""
-        self._parked.labels(topic).inc()
+    def parked(self, topic: str, count: int = 1) -> None:
+        """So many messages of this topic were put aside."""
+        self._parked.labels(topic).inc(count)
 
     def up(self, connection: str, answers: bool) -> None:
         """A connection answers, or does not."""

@@ -47,6 +47,12 @@ class Observed:
             found = {"applied": part.applied, "rejected": part.rejected, "uncertain": part.unknown}
             for outcome, count in self._news(connection, found).items():
                 self.meter.command(connection, outcome, count)
+            for lane, count in part.waiting.items():
+                self.meter.waiting(connection, lane, count)
+            for topic in part.parked:
+                self.meter.reads(topic)
+            for topic, count in self._news("", part.parked).items():
+                self.meter.parked(topic, count)
         elif isinstance(part, CapturePart):
             for tab, count in self._news(connection, part.by_tab).items():
                 self.meter.captured(connection, tab, count)

@@ -10,8 +10,9 @@ from connectors.settings import ConnectionSettings
 from renkei.folder import Folder
 from renkei.metrics import Meter
 from renkei.options import broker_of
+from renkei.topology import is_commanded
 from renkei.web import Health
-from renkei.wiring import stages_of
+from renkei.wiring import stages_of, tabs_of
 from rules.book import Book
 from rules.durations import Duration
 from schemas.framing import Framings, Registry
@@ -56,8 +57,7 @@ class Measured:
 
     def parked(self, topic: str, count: int) -> None:
         """Records were set aside."""
-        for _ in range(count):
-            self._meter.parked(topic)
+        self._meter.parked(topic, count)
 
     def restored(self, host: str, partition: int, done: int, total: int) -> None:
         """A changelog is read back so far."""
@@ -86,10 +86,11 @@ def registry_of(folder: Folder) -> Registry | None:
 def topology_of(folder: Folder, book: Book) -> Topology:
     """What the streams of a project host."""
     settings = folder.settings
-    applied: Sequence[str] = [name for name, part in settings.connections.items() if part.kind != "file"]
+    applied: Sequence[str] = [name for name, part in settings.connections.items() if is_commanded(folder, part)]
     one = Workspace(
-        book, applied, settings.limits.limits(), folder.channels(), stages_of(folder), history=settings.history
-    )
+        book, applied, settings.limits.limits(), folder.channels(), stages_of(folder),
+        history=settings.history, order=_order(folder, book) if settings.history else (),
+    )  # fmt: skip
     return Topology(
         {settings.workspace: one}, settings.kafka.partitions, Nouns(registry_of(folder)), spread=settings.kafka.spread
     )
@@ -101,3 +102,12 @@ def cluster_of(folder: Folder, broker: str = "") -> Cluster:
     servers = broker_of(folder, broker).removeprefix("kafka://")
     session = Duration.parse(kafka.session).elapsed() / SECOND
     return Cluster(servers, f"{kafka.prefix}renkei", kafka.prefix, folder.state / SNAPSHOTS, session)
+
+
+def _order(folder: Folder, book: Book) -> list[str]:
+    """The tabs of a history in the order of its files; a file that names no tab may tell of all: those go by name."""
+    known, found = tabs_of(book), dict[str, None]()
+    for name, part in folder.settings.connections.items():
+        named = [file.tab for file in part.files if file.tab is not None]
+        found.update((f"{name}:{tab}", None) for tab in [*named, *known.get(name, [])] if tab in known.get(name, []))
+    return [*found]

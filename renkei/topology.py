@@ -5,7 +5,7 @@ from typing import Protocol
 
 from connectors.kafka_io import TopicSpec
 from renkei.folder import Folder
-from renkei.settings import KafkaPart
+from renkei.settings import ConnectionPart, KafkaPart
 from renkei.wiring import NO_CAPTURE, stages_of, tabs_of
 from rules.book import Book
 from rules.errors import Place, Problem, Problems
@@ -46,6 +46,11 @@ def topics_of(folder: Folder, book: Book) -> list[TopicSpec]:
     return sorted(_specs(folder, book), key=lambda spec: spec.name)
 
 
+def is_commanded(folder: Folder, part: ConnectionPart) -> bool:
+    """Whether commands for a connection have topics: a file takes none, but a history rehearses its too. Pure."""
+    return part.kind != "file" or folder.settings.history
+
+
 def own_specs(folder: Folder, names: Iterable[str]) -> list[TopicSpec]:
     """The topics of agents' own, named as on the broker. Pure."""
     kafka = folder.settings.kafka
@@ -58,7 +63,10 @@ def _spec(kafka: KafkaPart, name: str, settings: Mapping[str, str], partitions: 
 
 
 def _specs(folder: Folder, book: Book) -> Iterator[TopicSpec]:
-    kafka = folder.settings.kafka
+    kafka, history = folder.settings.kafka, folder.settings.history
+
+    def kept(days: int) -> dict[str, str]:
+        return _FOR_EVER if history else _kept(days)
 
     def spec(name: str, settings: Mapping[str, str], partitions: int = kafka.partitions) -> TopicSpec:
         return _spec(kafka, kafka.prefix + name, settings, partitions)
@@ -66,22 +74,23 @@ def _specs(folder: Folder, book: Book) -> Iterator[TopicSpec]:
     for connection, part in folder.settings.connections.items():
         tabs = tabs_of(book).get(connection, [])
         if part.kind not in NO_CAPTURE and (tabs or part.files):
-            yield from (spec(topics.changes(f"{connection}:{tab}"), _kept(90)) for tab in tabs)
+            yield from (spec(topics.changes(f"{connection}:{tab}"), kept(90)) for tab in tabs)
             yield spec(topics.positions(connection), _COMPACTED, 1)
+        if is_commanded(folder, part):
+            yield spec(topics.commands(connection), kept(7))
+            yield spec(topics.bulk(connection), kept(7))
         if part.kind != "file":
-            yield spec(topics.commands(connection), _kept(7))
-            yield spec(topics.bulk(connection), _kept(7))
             yield spec(topics.ledger(connection), _COMPACTED)
     for name in (topics.RELATIONS, topics.JOURNEYS):
-        yield spec(name, _kept(1))
+        yield spec(name, kept(1))
     extra = [make() for make in stages_of(folder)]
     for host in (*topics.STAGES, *(stage.name for stage in extra)) if kafka.spread else (topics.FLOW,):
         yield spec(topics.state(host), _COMPACTED)
     for name in own_topics(extra):
-        yield spec(name, _kept(7))
-    yield spec(topics.OUTCOMES, _kept(7))
-    yield spec(topics.DECISIONS, _kept(400))
-    yield spec(topics.PARKED, _kept(30), 1)
+        yield spec(name, kept(7))
+    yield spec(topics.OUTCOMES, kept(7))
+    yield spec(topics.DECISIONS, kept(400))
+    yield spec(topics.PARKED, kept(30), 1)
     yield spec(topics.WORKFLOWS, _COMPACTED, 1)
 
 
@@ -90,6 +99,8 @@ def _kept(days: int) -> dict[str, str]:
 
 
 _COMPACTED = {"cleanup.policy": "compact"}
+_FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1"}
+"""What is kept of a history: its records carry their own times, by which a broker would take them for old."""
 
 
 def prepare(admin: TopicAdmin, specs: Sequence[TopicSpec]) -> dict[str, str]:

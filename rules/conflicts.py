@@ -49,7 +49,7 @@ def _overrule(round_: Round, command: Command, lost: dict[str, Command]) -> Fire
     if kept or command.owner:
         round_.commands[index] = msgspec.structs.replace(command, fields=kept)
         if fire is not None and command.id in fire.sent:
-            fire.sent[command.id] = Sent(fire.sent[command.id].ref, kept)
+            fire.sent[command.id] = Sent(fire.sent[command.id].ref, kept, command.lane)
         return None
     del round_.commands[index]
     if fire is None:

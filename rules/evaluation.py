@@ -24,6 +24,8 @@ class Wake(msgspec.Struct, frozen=True):
     """The change that was seen, of whatever record; none where only something became known or time went by."""
     waited: bool = False
     """Whether the event was kept from an earlier round."""
+    by_clock: bool = False
+    """Whether nothing but time went by."""
 
     @property
     def is_live(self) -> bool:
@@ -151,7 +153,8 @@ def _fire_if_called(round_: Round, anchor: Ref, wake: Wake, truth: Truth, previo
         round_.decide("suppressed", rule, anchor, reason=f"once-mark: fired {_instant(truth.last_fired)}")
         return
     truth.epoch += 1
-    firing.start(round_, rule, anchor, _epoch(wake, truth), wake.seen)
+    is_enrolled = previous is None and not wake.is_live
+    firing.start(round_, rule, anchor, _epoch(wake, truth), wake.seen, bulk=is_enrolled or wake.by_clock)
 
 
 def _is_called(wake: Wake, previous: bool | None) -> bool:

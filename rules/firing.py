@@ -13,6 +13,7 @@ from rules.conflicts import settle_conflicts
 from rules.freshness import read_again, stale_records, take_read
 from rules.guards import alternates, chain_of, refusal
 from rules.identity import action_id, fire_id
+from rules.lanes import lane_of
 from rules.outcomes import ask_for_attention, conclude, end, give_outputs, note, pass_step, refuse
 from rules.planning import ROW_SEPARATOR, PlanningStep
 from rules.rounds import Round
@@ -26,8 +27,8 @@ MAX_STEPS = 10_000  # of one fire in one round: a bound, not a limit that a sane
 _STOPPED = ("fresh", "attention", "held", "waiting")
 
 
-def start(round_: Round, rule: Rule, anchor: Ref, epoch: str, event: Event | None) -> None:
-    """Start a fire, unless a guard speaks against it (D-61, D-62)."""
+def start(round_: Round, rule: Rule, anchor: Ref, epoch: str, event: Event | None, *, bulk: bool = False) -> None:
+    """Start a fire, unless a guard speaks against it (D-61, D-62); what of it is ``bulk`` may wait (D-101)."""
     chain = chain_of(round_, rule, anchor, epoch, event)
     mark = f"{rule.id}@{anchor}"
     refused = refusal(round_, rule, anchor, chain, mark)
@@ -43,10 +44,10 @@ def start(round_: Round, rule: Rule, anchor: Ref, epoch: str, event: Event | Non
     truth.recent = [at for at in truth.recent if at > since] + [round_.now]
     chain = Chain(chain.id, chain.hop, (*chain.fired, mark))
     round_.decide("fired", rule, anchor, fire=name, chain=chain, detail=_explained(round_, rule, anchor, event))
-    timing.plan_scheduled(round_, rule, anchor, name, event, chain)
+    timing.plan_scheduled(round_, rule, anchor, name, event, chain, bulk=bulk)
     if rule.top:
         todo = [(path, "") for path in rule.top]
-        start_fire(round_, Fire(name, rule.id, anchor, chain, todo, event, round_.now, state="new"))
+        start_fire(round_, Fire(name, rule.id, anchor, chain, todo, event, round_.now, state="new", bulk=bulk))
 
 
 def start_fire(round_: Round, fire: Fire) -> None:
@@ -221,7 +222,7 @@ def _send(round_: Round, rule: Rule, fire: Fire, step: Step, drafts: tuple[Draft
             end(round_, fire, rule, "alarm", f"quarantined: {alternating} alternates between two values")
             return
         fire.awaits.append(command.id)
-        fire.sent[command.id] = Sent(ref(draft.tab, draft.record_id) if draft.record_id else "", command.fields)
+        fire.sent[command.id] = Sent(_target(draft), command.fields, command.lane)
         round_.commands.append(command)
 
 
@@ -257,7 +258,12 @@ def _command(round_: Round, rule: Rule, fire: Fire, step: Step, draft: Draft) ->
         anchor=fire.anchor, journey=round_.journey, fire=fire.id, step=step.path,
         chain=Chain(fire.chain.id, fire.chain.hop + 1, fire.chain.fired), planned_at=round_.now,
         priority=rule.order, on_unknown=draft.on_unknown, trigger_native=draft.trigger_native,
+        lane=lane_of(round_, fire, _target(draft)),
     )  # fmt: skip
+
+
+def _target(draft: Draft) -> Ref:
+    return ref(draft.tab, draft.record_id) if draft.record_id else ""
 
 
 def _take_fresh(round_: Round, rule: Rule, fire: Fire, outcome: Outcome) -> None:

@@ -3,6 +3,7 @@
 from rules.actions.base import Draft
 from rules.book import Rule
 from rules.identity import action_id
+from rules.lanes import lane_of
 from rules.rounds import Round
 from rules.state import Fire
 from schemas.commands import Applied, Command
@@ -31,7 +32,7 @@ def read_again(round_: Round, rule: Rule, fire: Fire, records: list[Ref]) -> Non
         command = Command(
             id=name, connection=draft.connection, tab=tab, operation="read", record_id=draft.record_id,
             workflow=rule.workflow.name, rule=rule.name, anchor=fire.anchor, journey=round_.journey, fire=fire.id,
-            step=f"fresh {record}", chain=fire.chain, planned_at=round_.now,
+            step=f"fresh {record}", chain=fire.chain, planned_at=round_.now, lane=lane_of(round_, fire, record),
         )  # fmt: skip
         fire.awaits.append(name)
         fire.reads[name] = record

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from rules.criteria.scope import Mark
+from schemas.commands import Lane
 from schemas.events import Chain
 from schemas.values import Ref
 
@@ -73,6 +74,8 @@ class Timer(msgspec.Struct, array_like=True):
     """The fire that planned it."""
     base: int | None = None
     """When it was planned, where its time counts from then; none in rows of older versions (D-56)."""
+    bulk: bool = False
+    """Whether that fire may wait (D-101)."""
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True):
@@ -80,6 +83,7 @@ class Sent(msgspec.Struct, frozen=True, array_like=True):
 
     ref: Ref
     fields: dict[str, Any] = {}
+    lane: Lane = "live"
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
@@ -121,6 +125,8 @@ class Fire(msgspec.Struct, array_like=True):
     """How many steps after the present one are in the same write (D-40)."""
     failures: list[Failure] = []
     """What went wrong with commands of the present step while others of it are still out."""
+    bulk: bool = False
+    """Whether the clock or a first load brought it, so that its commands may wait (D-101)."""
 
 
 class JourneyRules(msgspec.Struct, array_like=True):

@@ -50,6 +50,7 @@ def _run_scheduled(round_: Round, rule: Rule, timer: Timer) -> None:
     fire = Fire(
         name, rule.id, timer.anchor, timer.chain or Chain(name), [(path, "") for path in entry.steps],
         timer.event, round_.now, outputs=dict(timer.outputs), scheduled=entry.number, state="new",
+        bulk=timer.bulk,
     )  # fmt: skip
     decide_timer(round_, "fired", rule, timer, "a scheduled action is due")
     if entry.again_if_moved:
@@ -100,7 +101,7 @@ def _fire_timed(round_: Round, rule: Rule, timer: Timer) -> None:
         return
     verdict = round_.verdict(rule, timer.anchor, None)
     if verdict:
-        firing.start(round_, rule, timer.anchor, f"due {timer.epoch}", None)
+        firing.start(round_, rule, timer.anchor, f"due {timer.epoch}", None, bulk=True)
     else:
         reason = "unknown: related data is not loaded" if verdict is None else "criteria do not hold at the due time"
         decide_timer(round_, "discarded", rule, timer, reason)
@@ -108,7 +109,7 @@ def _fire_timed(round_: Round, rule: Rule, timer: Timer) -> None:
 
 def _run_wake(round_: Round, rule: Rule, timer: Timer) -> None:
     if round_.view.join.stands(rule.node, timer.anchor):
-        evaluation.evaluate(round_, timer.anchor, evaluation.Wake(rule, None))
+        evaluation.evaluate(round_, timer.anchor, evaluation.Wake(rule, None, by_clock=True))
 
 
 def _run_wait(round_: Round, rule: Rule, timer: Timer) -> None:

@@ -18,7 +18,9 @@ from schemas.values import Ref, Value, format_instant, parse_date, parse_instant
 SCHEDULED, WAKE, DATE, SCHEDULE, WAIT = "scheduled", "wake", "date", "schedule", "wait"
 
 
-def plan_scheduled(round_: Round, rule: Rule, anchor: Ref, fire: str, event: Event | None, chain: Chain) -> None:
+def plan_scheduled(
+    round_: Round, rule: Rule, anchor: Ref, fire: str, event: Event | None, chain: Chain, *, bulk: bool
+) -> None:
     """Plan the scheduled actions of a fire (D-50, D-54)."""
     for entry in rule.scheduled:
         if not _makes_room(round_, rule, anchor, entry):
@@ -26,7 +28,7 @@ def plan_scheduled(round_: Round, rule: Rule, anchor: Ref, fire: str, event: Eve
         timer = Timer(
             id=derived("timer", fire, entry.number), kind=SCHEDULED, due=None, rule=rule.id, anchor=anchor,
             fire=derived("scheduled", fire, entry.number), entry=entry.number, chain=chain, event=event, of=fire,
-            base=round_.now if entry.date_field is None else None,
+            base=round_.now if entry.date_field is None else None, bulk=bulk,
         )  # fmt: skip
         plan_entry(round_, rule, timer, entry_due(round_, rule, timer, entry))
 

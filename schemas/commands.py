@@ -11,6 +11,8 @@ CommandOperation = str
 """create, update, upsert, delete, link, email, webhook, or what a stranger's connector names."""
 
 OnUnknown = Literal["retry", "skip", "ask"]
+Lane = Literal["live", "bulk"]
+"""Whether a command goes before those that may wait (D-101)."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,6 +42,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = 0
     on_unknown: OnUnknown = "retry"
     trigger_native: bool = True
+    lane: Lane = "live"
     extra: Extra | UnsetType = UNSET
 
 

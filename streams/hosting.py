@@ -4,6 +4,7 @@ No broker, no clock, no task in here: the runtime hands over what it read and co
 of a workspace are one flow on one partition; spread, each stage is a host of its own (design, section 2).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 from rules.book import joins_alike
 from schemas import topics
 from schemas.codec import CodecError, Unpacker, pack, to_json
-from schemas.commands import Report
+from schemas.commands import Command, Report
 from schemas.keys import home, in_workspace, parted
 from schemas.messages import OutcomeOf, StageMessage, Tick
 from streams import changelog, wire
@@ -39,7 +40,8 @@ class Work:
     next: dict[str, int] = field(default_factory=dict)
     """Per topic read, the offset to read next."""
     taken: int = 0
-    parked: int = 0
+    parked: Counter[str] = field(default_factory=Counter)
+    """How many records were set aside, by topic."""
 
     @property
     def is_empty(self) -> bool:
@@ -330,7 +332,10 @@ class PartitionHost:
             key, content, at_home = self._foreign[topic].write(output.key, message)
             self._work.outputs.setdefault((topic, at_home), []).append(Outgoing(key, content, (), output.at or at))
             return
-        if topic not in self._written and not topic.startswith("commands."):
+        if topic.startswith("commands."):
+            if isinstance(message, Command) and message.lane == "bulk":
+                topic = topics.bulk(message.connection)
+        elif topic not in self._written:
             self._refuse_unnamed(topic)
             return
         place, framed = output.partition, _BARE
@@ -374,7 +379,7 @@ class PartitionHost:
         }  # fmt: skip
         parked = Outgoing(record.key or b"", to_json(note), (), record.at)
         self._work.outputs.setdefault((topics.PARKED, 0), []).append(parked)
-        self._work.parked += 1
+        self._work.parked[topic] += 1
 
 
 def _time_of(message: Any, record: Incoming) -> int:

@@ -5,7 +5,7 @@ that never were; so the topic with the oldest record goes first, and one that is
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from streams.topology import Incoming
@@ -30,19 +30,22 @@ class Piece(NamedTuple):
 
 
 class _Inlet:
-    """One topic: what waits, and up to where it was read."""
+    """One topic: what waits, up to where it was read, and its turn among those of one time."""
 
-    def __init__(self, end: int) -> None:
-        self.end = end
+    def __init__(self, end: int, turn: int) -> None:
+        self.end, self.turn = end, turn
         self.records: deque[Incoming] = deque()
 
 
 class Merge:
     """Puts the batches of several topics into one order."""
 
-    def __init__(self, positions: dict[str, int]) -> None:
-        """``positions``: the offset to read next, per topic."""
-        self._inlets = {topic: _Inlet(end) for topic, end in positions.items()}
+    def __init__(self, positions: dict[str, int], order: Sequence[str] = ()) -> None:
+        """``positions``: the offset to read next, by topic; ``order``: topics that go first where times are equal."""
+        first = {topic: turn - len(order) for turn, topic in enumerate(order)}
+        self._inlets = {
+            topic: _Inlet(positions[topic], first.get(topic, turn)) for turn, topic in enumerate(sorted(positions))
+        }
         self._skips: set[str] = set()
         self.count = 0
 
@@ -76,15 +79,17 @@ class Merge:
         return [topic for topic, inlet in self._inlets.items() if not inlet.records]
 
     def take(self, most: int) -> list[Piece]:
-        """The oldest records, up to about so many, in pieces of one topic each; ties go by the name of the topic.
+        """The oldest records, up to about so many, in pieces of one topic each; ties go by ``order``, then by name.
 
         It ends where a topic runs out: more of it may be older than what the others have.
         """
         pieces: list[Piece] = []
         while most > 0 and self.count and (not pieces or self._inlets[pieces[-1].topic].records):
-            heads = sorted((inlet.records[0].at, topic) for topic, inlet in self._inlets.items() if inlet.records)
-            until = heads[1] if len(heads) > 1 else None
-            piece = self._piece(heads[0][1], until, most)
+            heads = sorted(
+                (inlet.records[0].at, inlet.turn, topic) for topic, inlet in self._inlets.items() if inlet.records
+            )
+            until = heads[1][:2] if len(heads) > 1 else None
+            piece = self._piece(heads[0][2], until, most)
             most -= len(piece.records)
             pieces.append(piece)
         return pieces
@@ -98,11 +103,11 @@ class Merge:
             inlet.end = positions[topic]
             self._skips.discard(topic)
 
-    def _piece(self, topic: str, until: tuple[int, str] | None, most: int) -> Piece:
+    def _piece(self, topic: str, until: tuple[int, int] | None, most: int) -> Piece:
         inlet = self._inlets[topic]
         records: list[Incoming] = []
-        waiting = inlet.records
-        while waiting and len(records) < most and (until is None or (waiting[0].at, topic) <= until):
+        waiting, turn = inlet.records, inlet.turn
+        while waiting and len(records) < most and (until is None or (waiting[0].at, turn) <= until):
             records.append(waiting.popleft())
         self.count -= len(records)
         return Piece(topic, records, waiting[0].offset if waiting else inlet.end)

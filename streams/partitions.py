@@ -113,6 +113,9 @@ class Partitions:
             if one.state == "open"
             for topic, offset in one.next.items()
         }
+        for gone in self._moved.keys() - positions.keys():
+            del self._moved[gone]
+            self.meter.stalled(*gone, False)
         ends = await self.gate.ends(positions)
         now, stalled = time.monotonic(), []
         for name, position in positions.items():

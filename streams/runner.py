@@ -177,7 +177,7 @@ class Runner:
         """Go on after a rebalance that left the partition here; if it was elsewhere meanwhile, we are fenced."""
         self._paused = False
         if self._host is not None:
-            self._merge = Merge(dict(self._host.positions.next))
+            self._merge = self._merging(self._host)
             await self._owner.seek(self._inputs)
         self._news.set()
 
@@ -252,7 +252,7 @@ class Runner:
             known = host.positions.next.setdefault(topic, start)
             if known < start:
                 raise RetentionError(topic, number, known, start)
-        self._host, self._merge = host, Merge(dict(host.positions.next))
+        self._host, self._merge = host, self._merging(host)
         self.status.state, self.status.problem = "open", ""
         self.status.next = dict(host.positions.next)
         await self._owner.seek(self._inputs)
@@ -283,6 +283,10 @@ class Runner:
             self._news.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), self._patience(host))
+
+    def _merging(self, host: PartitionHost) -> Merge:
+        """What puts the records of all topics into one order, from where the state is."""
+        return Merge(dict(host.positions.next), self._owner.topology.order())
 
     def _is_due(self, host: PartitionHost) -> bool:
         left = host.wait(self._owner.clock())
@@ -372,6 +376,6 @@ class Runner:
         self._owner.at("committed")
         self.status.next = dict(host.positions.next)
         self.status.taken += work.taken
-        self.status.parked += work.parked
-        if work.parked:
-            self._owner.meter.parked(host.name, work.parked)
+        self.status.parked += work.parked.total()
+        for topic, count in work.parked.items():
+            self._owner.meter.parked(topic, count)

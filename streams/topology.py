@@ -76,6 +76,8 @@ class Workspace:
     channels: Mapping[str, str] = field(default_factory=dict)
     more_stages: Sequence[Callable[[], Stage]] = ()
     history: bool = False
+    order: Sequence[str] = ()
+    """Tabs whose changes come in this order where they are of one time, and before those of other tabs."""
     clock: Callable[[], int] | None = None
     """Another time than the program's own (milliseconds), for practice and tests."""
 
@@ -107,11 +109,16 @@ class Topology:
         hosts = {
             "records": changes, "relations": [topics.RELATIONS], "journeys": [topics.OUTCOMES, topics.JOURNEYS],
         }  # fmt: skip
-        extra = self._extra()
-        written = [*changes, topics.RELATIONS, topics.JOURNEYS, topics.DECISIONS, *self._commands(), *own_topics(extra)]
+        extra, commands = self._extra(), self._commands()
+        written = [*changes, topics.RELATIONS, topics.JOURNEYS, topics.DECISIONS, *commands, *own_topics(extra)]
         for stage in extra:
             hosts[stage.name] = [name for name in written if any(fnmatchcase(name, one) for one in stage.reads)]
+            hosts[stage.name] += [bulk for live, bulk in commands.items() if live in hosts[stage.name]]
         return hosts
+
+    def order(self) -> list[str]:
+        """The topics of which it is said who goes first among records of one time."""
+        return [topics.changes(tab) for one in self.workspaces.values() for tab in one.order]
 
     def written(self) -> frozenset[str]:
         """The topics that there are for outputs beside those of commands; a broker may have no others."""
@@ -122,9 +129,10 @@ class Topology:
     def _extra(self) -> list[Stage]:
         return [make() for one in self.workspaces.values() for make in one.more_stages]
 
-    def _commands(self) -> list[str]:
+    def _commands(self) -> dict[str, str]:
+        """The topics of commands, each with that of its bulk lane: who reads the one reads the other."""
         connections = {name for one in self.workspaces.values() for name in one.connections}
-        return sorted(topics.commands(name) for name in connections)
+        return {topics.commands(name): topics.bulk(name) for name in sorted(connections)}
 
 
 def own_topics(stages: Iterable[Stage]) -> list[str]:

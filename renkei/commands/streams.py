@@ -52,7 +52,10 @@ async def serve(folder: Folder, book: Book, broker: str, meter: Meter, health: H
     from streams.faust_runtime import Streams  # noqa: PLC0415 - the broker's libraries, for those who have a broker
 
     cluster = cluster_of(folder, broker)
-    served = Streams(topology_of(folder, book), cluster, Measured(meter, health), wall_clock, killing())
+    topology = topology_of(folder, book)
+    for topic in {one for read in topology.hosts().values() for one in read}:
+        meter.reads(topic)
+    served = Streams(topology, cluster, Measured(meter, health), wall_clock, killing())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, served.stop)

@@ -7,8 +7,12 @@ from typing import Any
 
 import promql_parser
 import pytest
+from prometheus_client import Counter, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
-from tests.deploy.files import DEPLOY, ours, yaml_of
+from renkei.lag.exporter import LagMetrics
+from renkei.metrics import Meter
+from tests.deploy.files import DEPLOY, HOME, ours, yaml_of
 
 METRICS = {
     "renkei_lag_messages": {"group", "topic", "partition"},
@@ -19,7 +23,6 @@ METRICS = {
     "renkei_streams_events_total": {"host", "partition"},
     "renkei_streams_batch_seconds_bucket": {"le"},
     "renkei_streams_stalled": {"topic", "partition"},
-    "renkei_streams_open_barriers": set(),
     "renkei_streams_restored_rows": set(),
     "renkei_commands_total": {"connection", "outcome"},
     "renkei_commands_waiting": {"connection", "lane"},
@@ -86,6 +89,29 @@ def test_everything_that_is_measured_is_looked_at() -> None:
     assert asked == set(METRICS)
 
 
+def measured() -> Iterator[tuple[str, set[str]]]:
+    """The metrics that the programs have, and the labels of each."""
+    meter = Meter()
+    for one in vars(meter).values():
+        if isinstance(one, MetricWrapperBase):
+            ending = "_total" if isinstance(one, Counter) else "_bucket" if isinstance(one, Histogram) else ""
+            yield one._name + ending, {*one._labelnames, *(["le"] if ending == "_bucket" else [])}
+    for family in LagMetrics(meter.registry).describe():
+        yield family.name, set(family._labelnames)
+
+
+def test_everything_that_is_looked_at_is_measured() -> None:
+    found = dict(measured())
+    assert {**found, "up": set()}.items() >= METRICS.items()
+    assert found.keys() - METRICS.keys() <= {"renkei_lag_observed_timestamp_seconds"}
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Meter) if not name.startswith("_")])
+def test_everything_that_is_measured_is_set_by_a_program(name: str) -> None:
+    programs = [path.read_text(encoding="utf-8") for path in (HOME / "renkei").rglob("*.py")]
+    assert any(re.search(rf"meter\.{name}\(", text) for text in programs)
+
+
 @pytest.mark.parametrize("rule", [pytest.param(rule, id=rule["alert"]) for rule in alerts()])
 def test_an_alert_says_how_bad_it_is_and_what_to_do(rule: dict[str, Any]) -> None:
     assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
@@ -100,6 +126,10 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(rule: dict[str, Any]) -> Non
 def test_alerts_have_names_of_their_own() -> None:
     names = [rule["alert"] for rule in alerts()]
     assert len(names) == len(set(names)) >= 10
+
+
+def test_one_service_measures_the_lag_that_is_looked_at() -> None:
+    assert [name for name, words in ours() if "--lag" in words] == ["streams"]
 
 
 def test_every_service_that_measures_is_scraped() -> None:

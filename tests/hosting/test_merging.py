@@ -54,6 +54,13 @@ def test_the_order_is_that_of_time_however_it_was_cut(times: dict[str, list[int]
     assert order == [(topic, offset) for _, topic, offset in wanted]
 
 
+def test_those_named_go_first_among_records_of_one_time() -> None:
+    merge = Merge({"a": 0, "b": 0, "c": 0}, ["c", "elsewhere", "b"])
+    for topic in "abc":
+        assert merge.put(batch(topic, records([1, 2])))
+    assert drained(merge) == [(topic, offset) for offset in (0, 1) for topic in "cba"]
+
+
 @given(TIMES, st.data())
 def test_every_record_comes_once_in_the_order_of_its_topic(times: dict[str, list[int]], data: st.DataObject) -> None:
     """Whatever their times, and however often something was read twice."""

@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_set_aside_and_the_rest_goes_on(name: str) -> Non
     assert note["why"]
     assert why in note["why"]
     assert note["how"] == f"renkei parked retry {DEALS}/0/3"
-    assert (work.parked, work.next, log.notified()) == (1, {DEALS: 5}, 1)
+    assert (work.parked, work.next, log.notified()) == ({DEALS: 1}, {DEALS: 5}, 1)
 
 
 def test_a_record_without_a_key_or_a_value_is_set_aside() -> None:

@@ -32,6 +32,8 @@ PARTITIONS = 2
 PATIENCE = 60.0
 """Seconds in which anything here comes to rest."""
 LOOK = 0.05
+ANY_TIME = {"message.timestamp.after.max.ms": str(2**63 - 1), "retention.ms": "-1"}
+"""Settings of topics whose records are of any time: of years to come, or of years ago."""
 
 T = TypeVar("T")
 Where = dict[tuple[str, str, int], int]
@@ -69,6 +71,7 @@ class Service:
 
     def __init__(self, servers: str, prefix: str, workspaces: Mapping[str, Workspace], **topology: Any) -> None:
         """``prefix`` makes the topics its own; they are made here, and dropped by ``close``."""
+        self.patience: float = topology.pop("patience", PATIENCE)
         self.clocks = dict.fromkeys(workspaces, 0)
         clocked = {name: replace(one, clock=self._clock(name)) for name, one in workspaces.items()}
         self.topology = Topology(clocked, topology.pop("partitions", PARTITIONS), Nouns(), **topology)
@@ -115,7 +118,7 @@ class Service:
 
     def call(self, doing: Coroutine[Any, Any, T]) -> T:
         """Do something in the thread of the streams, within the time limit."""
-        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(doing, PATIENCE), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(doing, self.patience), self._loop).result()
 
     # -- in and out --------------------------------------------------------------
 
@@ -249,13 +252,14 @@ class Service:
 
     def _left(self) -> list[str]:
         connections = {name for one in self.topology.workspaces.values() for name in one.connections}
-        return [*sorted(map(topics.commands, connections)), topics.DECISIONS, topics.PARKED]
+        lanes = [lane(name) for name in sorted(connections) for lane in (topics.commands, topics.bulk)]
+        return [*lanes, topics.DECISIONS, topics.PARKED]
 
     def _topics(self) -> Iterator[TopicSpec]:
         read = {topic for found in self.topology.hosts().values() for topic in found}
         prefix, count = self.cluster.prefix, self.topology.partitions
         for name in sorted(read | set(self._left())):
-            yield TopicSpec(prefix + name, count, 1, {"message.timestamp.after.max.ms": str(2**63 - 1)})
+            yield TopicSpec(prefix + name, count, 1, ANY_TIME)
         for host in self.topology.hosts():
             yield TopicSpec(prefix + topics.state(host), count, 1, {"cleanup.policy": "compact"})
 

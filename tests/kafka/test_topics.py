@@ -8,6 +8,7 @@ import pytest
 
 from connectors.kafka_io import Admin
 from renkei.folder import read_folder
+from renkei.streaming import topology_of
 from renkei.topology import topics_of
 from sandbox.broker.cluster import Cluster
 from tests.cli.door import renkei
@@ -71,6 +72,30 @@ def test_two_copies_have_to_be_in_step_once_there_are_three(tmp_path: Path) -> N
         read = read_folder(project(tmp_path, f"replication: {copies}"))
         found = {spec.settings["min.insync.replicas"] for spec in topics_of(read, read.compile().book)}
         assert found == {wanted}
+
+
+def test_of_a_history_nothing_is_too_old_and_commands_to_files_are_rehearsed_too(tmp_path: Path) -> None:
+    folder = project(tmp_path, "partitions: 4")
+    settings = folder / "renkei.yaml"
+    settings.write_text(f"{settings.read_text(encoding='utf-8')}history: true\n", encoding="utf-8")
+    read = read_folder(folder)
+    found = {spec.name: spec.settings for spec in topics_of(read, read.compile().book)}
+    assert found.keys() == FUSED.keys() | {"commands.old", "commands.old.bulk"}
+    kept = {one.get("retention.ms") for one in found.values() if one["cleanup.policy"] == "delete"}
+    assert kept == {"-1"}
+
+
+def test_changes_of_one_time_come_in_the_order_of_the_files_where_those_name_their_tabs(tmp_path: Path) -> None:
+    folder = project(tmp_path, "partitions: 4")
+    (folder / "deals.csv").write_text("id,Stage\n", encoding="utf-8")
+    (folder / "demos.csv").write_text("id,Deal,Name,Status\n", encoding="utf-8")
+    (folder / "renkei.yaml").write_text(
+        "project: topics\nhistory: true\nconnections:\n  mail: {kind: email, url: 'smtp://mail.example'}\n"
+        "  zoho: {kind: file, files: [{path: demos.csv, tab: Demos}, {path: deals.csv, tab: Deals}]}\n",
+        encoding="utf-8",
+    )
+    read = read_folder(folder)
+    assert topology_of(read, read.compile().book).order() == ["changes.zoho.Demos", "changes.zoho.Deals"]
 
 
 @pytest.fixture

@@ -19,32 +19,24 @@ def test_each_part_measures_under_its_name() -> None:
     meter.events("flow", 3, 500)
     meter.batch(0.02)
     meter.stalled("journeys", 1, True)
-    meter.open_barriers(2)
     meter.restored(80_000)
     meter.command("zoho", "applied")
     meter.waiting("zoho", "live", 7)
     meter.captured("zoho", "Deals", 4)
     meter.parked("journeys")
+    meter.parked("journeys", 2)
     meter.up("zoho", False)
     found = scraped(meter.registry)
     assert found("renkei_streams_events_total", host="flow", partition="3") == 500
     assert found("renkei_streams_batch_seconds_bucket", le="0.025") == 1
     assert found("renkei_streams_batch_seconds_bucket", le="0.01") == 0
     assert found("renkei_streams_stalled", topic="journeys", partition="1") == 1
-    assert found("renkei_streams_open_barriers") == 2
     assert found("renkei_streams_restored_rows") == 80_000
     assert found("renkei_commands_total", connection="zoho", outcome="applied") == 1
     assert found("renkei_commands_waiting", connection="zoho", lane="live") == 7
     assert found("renkei_capture_events_total", connection="zoho", tab="Deals") == 4
-    assert found("renkei_parked_total", topic="journeys") == 1
+    assert found("renkei_parked_total", topic="journeys") == 3
     assert found("renkei_connection_up", connection="zoho") == 0
-
-
-def test_a_partition_that_is_given_away_is_neither_stalled_nor_not() -> None:
-    meter = Meter()
-    meter.stalled("journeys", 1, True)
-    meter.released("journeys", 1)
-    assert scraped(meter.registry)("renkei_streams_stalled", topic="journeys", partition="1") is None
 
 
 def test_what_may_happen_is_measured_as_zero_before_it_does() -> None:

@@ -367,12 +367,12 @@ def test_a_timer_of_an_older_version_stays_where_it_is(tmp_path: Path) -> None:
 
 
 def _make_old(state: Store) -> None:
-    """Write the rows of journeys as they were before timers had a base."""
+    """Write the rows of journeys as they were before timers had a base and a lane."""
     query = "SELECT key, content FROM state WHERE stage = 'journeys' AND part = ?"
     for key, content in state.database.execute(query, (RULES,)).fetchall():
         truths, waiting, timers, *rest = msgspec.msgpack.decode(content[1:])
         assert {len(timer) for timer in timers.values()} == {len(Timer.__struct_fields__)}
-        older = [truths, waiting, {name: timer[:-1] for name, timer in timers.items()}, *rest]
+        older = [truths, waiting, {name: timer[:-2] for name, timer in timers.items()}, *rest]
         state.database.execute("UPDATE state SET content = ? WHERE key = ? AND part = ?", (pack(older), key, RULES))
     state.database.commit()
 
