@@ -45,7 +45,7 @@ lint: setup ## ruff
 types: setup ## mypy --strict over sources and tests
 	@$(BIN)/mypy
 
-check: test installations lint types ## all that CI runs
+check: test lint types ## all that CI runs
 
 bench: setup ## figures as JSON lines: make bench SUITE=core
 	@$(BIN)/python -m benchmarks $(SUITE)
