@@ -3,6 +3,7 @@
 import asyncio
 import threading
 
+from renkei.attending import PartitionHealth
 from renkei.folder import Folder
 from renkei.killing import killing
 from renkei.metrics import Meter
@@ -28,7 +29,7 @@ class StreamsPart:
         self._failure: BaseException | None = None
         self._topology, self._cluster = topology_of(folder, book), cluster_of(folder, broker)
         self._measured = Measured(meter, health)
-        self._health = health
+        self._partitions = PartitionHealth(health)
         self._thread = threading.Thread(target=self._run, name="renkei streams loop", daemon=True)
         self._thread.start()
         self._made.wait()
@@ -47,9 +48,7 @@ class StreamsPart:
         if self._failure is not None:
             raise self._failure
         statuses = self._streams.statuses() if self._streams is not None else []
-        for one in statuses:
-            if one.state == "open":
-                self._health.ready(f"{one.host}/{one.partition}")
+        self._partitions.tell(statuses)
         problems = [f"{one.host}/{one.partition}: {one.problem}" for one in statuses if one.problem]
         return Turned(False, now + SECOND // 4, "; ".join(problems[:3]))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from connectors.kafka_io import TopicSpec
+from connectors.kafka_io import Admin, TopicSpec
 from renkei.folder import Folder
 from renkei.settings import ConnectionPart, KafkaPart
 from renkei.wiring import NO_CAPTURE, stages_of, tabs_of
@@ -128,6 +128,15 @@ def require(admin: TopicAdmin, specs: Sequence[TopicSpec]) -> None:
         others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         problems.append(Problem(f"there is no topic {missing[0]}{others}", "Make them: renkei topics", _PLACE))
     Problems(tuple(problems)).refuse()
+
+
+def require_topics(folder: Folder, book: Book, address: str) -> None:
+    """Make sure that the topics of a project are on the broker at this address. Raises WorkflowError."""
+    admin = Admin(address)
+    try:
+        require(admin, topics_of(folder, book))
+    finally:
+        admin.close()
 
 
 def misfits(specs: Sequence[TopicSpec], there: Mapping[str, int]) -> Problems:

@@ -1,7 +1,6 @@
 """``renkei agents``: run the plain Faust agents of installed packages."""
 
 import asyncio
-import signal
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from renkei.agents import GROUP, agents_of, installed_agents
-from renkei.commands.streams import require_topics
+from renkei.attending import attended
 from renkei.observing import MetricsHost, MetricsPort, observed
-from renkei.options import BrokerOption, ProjectOption, opened_folder, told
+from renkei.options import BrokerOption, ProjectOption, broker_of, opened_folder, told
+from renkei.topology import require_topics
 from renkei.web import Health
 from rules.errors import refuse
 
@@ -33,7 +33,7 @@ def agents(
         registers = installed_agents()
         if not registers:
             refuse("no installed package has agents", f"Install one that names them under `{GROUP}`.")
-        require_topics(project, edition.book, broker)
+        require_topics(project, edition.book, broker_of(project, broker))
         with observed(metrics_host, metrics_port) as seen:
             made = agents_of(project, broker, registers, seen.meter)
             names = ", ".join(registers)
@@ -45,27 +45,8 @@ def _run(made: "Agents", health: Health) -> None:
     from streams.faust_agents import AgentFailedError  # noqa: PLC0415 - the broker's libraries
 
     try:
-        asyncio.run(_serve(made, health))
+        asyncio.run(attended(made, health))
     except AgentFailedError as error:
         where = "".join(traceback.format_tb(error.__cause__.__traceback__)) if error.__cause__ else ""
         typer.echo(f"{where}{error}", err=True)  # where, and never what: an exception's text may hold a customer's data
         raise typer.Exit(1) from error.__cause__
-
-
-async def _serve(made: "Agents", health: Health) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, made.stop)
-    telling = asyncio.create_task(_tell(made, health))
-    try:
-        await made.run()
-    finally:
-        telling.cancel()
-
-
-async def _tell(made: "Agents", health: Health) -> None:
-    while True:
-        health.turn()
-        if made.is_assigned:
-            health.ready("start")
-        await asyncio.sleep(0.5)

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from connectors.kafka_io import Admin
 from renkei.contracts import Contracts
 from renkei.folder import Folder
 from renkei.kafka_parts import capture_parts, connector_parts
@@ -16,7 +15,7 @@ from renkei.parts import Part
 from renkei.runner import wall_clock
 from renkei.serving import serve
 from renkei.streaming import registry_of
-from renkei.topology import require, topics_of
+from renkei.topology import require_topics
 from renkei.wiring import asked_of, discover
 from rules.book import Book
 
@@ -66,11 +65,7 @@ def begun(path: Path, broker: str, offline: bool, state: Path | None = None) -> 
         project = discover(project, asked) if asked else project
     edition = project.compile()
     edition.problems.refuse()
-    admin = Admin(address)
-    try:
-        require(admin, topics_of(project, edition.book))
-    finally:
-        admin.close()
+    require_topics(project, edition.book, address)
     return project, edition.book, address
 
 
