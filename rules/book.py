@@ -159,7 +159,7 @@ class Workflow:
     calendar: Calendar
     teams: Mapping[str, str]
     several: Mapping[int, str]
-    """Per node of which not all matches count: ``none`` of several, or the ``oldest`` (D-35)."""
+    """Per node of which not all matches count: ``none`` of several, the ``oldest``, or ``fail`` (D-35)."""
 
     def __hash__(self) -> int:
         return hash((self.name, self.version))

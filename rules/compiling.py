@@ -86,7 +86,7 @@ class RuleCompiler:
             steps=steps.steps,
             top=top,
             scheduled=scheduled,
-            reads=self._by_node(watched),
+            reads=self._watched(self._by_node(watched)),
             action_nodes=frozenset(self._by_node({*steps.reads, *context_reads})),
             fresh=self._duration(part.fresh, (*at, "fresh")),
             hold=part.hold,
@@ -230,6 +230,11 @@ class RuleCompiler:
             return ()
         single = set(single_aliases(self._tree, nodes, nodes[alias]))
         return tuple(sorted(read for read in criteria.reads if read[0] in single))
+
+    def _watched(self, reads: dict[int, frozenset[str]]) -> dict[int, frozenset[str]]:
+        """What is read, and the nodes above of which not all matches count: who comes or goes there matters (D-35)."""
+        above = {one for node in reads for one in self._tree.path(node)}
+        return {node: frozenset() for node in above & self._workflow.several.keys()} | reads
 
     def _by_node(self, reads: Any) -> dict[int, frozenset[str]]:
         nodes: dict[int, set[str]] = {}

@@ -113,17 +113,26 @@ def _wait(round_: Round, rule: Rule, anchor: Ref, wake: Wake) -> None:
     assert wake.event is not None
     round_.memory.waiting.append(Waiting(rule.id, anchor, wake.event, round_.now))
     if not wake.waited:
-        reason = "unknown: a related tab is not loaded, or a relation has not answered"
+        reason = _clash(round_, rule, anchor) or "unknown: a related tab is not loaded, or a relation has not answered"
         round_.decide("unknown", rule, anchor, reason=reason, chain=wake.event.chain)
+
+
+def _clash(round_: Round, rule: Rule, anchor: Ref) -> str:
+    """Why a verdict is unknown though all is known; empty where that is not so (D-35)."""
+    alias = round_.scope(rule, anchor).clash() if rule.workflow.several else ""
+    return f"unknown: several records of {alias} match, and the workflow says `several: fail`" if alias else ""
 
 
 def _compare(round_: Round, anchor: Ref, wake: Wake, verdict: Verdict) -> None:
     """Hold the verdict against the last known truth: an edge may fire, an exit cancels (D-21, D-51)."""
     rule = wake.rule
     truth = round_.memory.truth(rule.id, anchor)
-    truth.unknown = verdict is None
     if verdict is None:
+        if not truth.unknown and (reason := _clash(round_, rule, anchor)):
+            round_.decide("unknown", rule, anchor, reason=reason)
+        truth.unknown = True
         return
+    truth.unknown = False
     previous = truth.value
     if previous is None and not wake.is_live and rule.workflow.source.existing_records == "ignore":
         return  # the next evaluation is the baseline (D-82)

@@ -123,9 +123,7 @@ class _Publisher:
             tabs={one.alias: one.tab for one in tabs.hanging},
             calendar=self._calendar(draft),
             teams=file.teams,
-            several={
-                nodes[alias]: part.several for alias, part in file.tabs.items() if part.several in ("none", "oldest")
-            },
+            several={nodes[alias]: part.several for alias, part in file.tabs.items() if part.several != "all"},
         )
         self._workflows.append(workflow)
         compiler = RuleCompiler(workflow, tree, draft.document, self._project)

@@ -22,10 +22,6 @@ def refusals_of_file(file: WorkflowFile, document: Document) -> Iterator[Problem
         if getattr(file, key) is not None:
             place = document.place((key,), key=True)
             yield Problem(f"`{key}` {NOT_YET}", "Take the block out to publish the rest.", place)
-    for alias, part in file.tabs.items():
-        if part.several == "fail":
-            at: Path = ("tabs", alias, "several")
-            yield document.problem(at, f"`several: fail` {NOT_YET}", "Use none, oldest or all.")
     yield from _of_stages(file, document)
 
 

@@ -19,6 +19,7 @@ Several = Mapping[int, str]
 """Per node what several matches mean; nodes that are not in it take all (D-35)."""
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 ALL: Several = NOTHING
+FAIL = "fail"
 NO_FIELDS: frozenset[str] = frozenset()
 
 
@@ -77,8 +78,20 @@ class View(msgspec.Struct):
             found = {child for parent in found for child in self._counting(step, parent, several)}
         return sorted(found)
 
+    def clashes(self, node: int, start: int, ref: Ref, several: Several) -> bool:
+        """Whether on the way from a record to a node several match where ``several`` says that this fails (D-35)."""
+        found = {ref} & self.join.shown.keys() if FAIL in several.values() else set()
+        for step in self.join.tree.way(start, node) if found else ():
+            below = [set(self._children(step, parent)) for parent in found]
+            if several.get(step) == FAIL and any(len(children) > 1 for children in below):
+                return True
+            found = set().union(*below)
+        return False
+
     def single(self, node: int, start: int, ref: Ref, several: Several = ALL) -> Ref | Unknown | None:
         """The one record at a node below a record at ``start``: none if absent, unknown if it has not answered."""
+        if several and self.clashes(node, start, ref, several):
+            return UNKNOWN
         for step in self.join.tree.way(start, node):
             if ref not in self.join.shown:
                 return None
@@ -102,12 +115,15 @@ class View(msgspec.Struct):
         return ref if ref in self.join.members[node] else None
 
     def _counting(self, node: int, parent: Ref, several: Several) -> Iterable[Ref]:
-        """The records below one parent that count: all, or of several matches the oldest or none (D-35)."""
+        """The records below one parent that count: all, or of several matches the oldest or none (D-35).
+
+        Where several fail, ``clashes`` has been asked before.
+        """
         how = several.get(node)
         if how is None:
             return self._children(node, parent)
         found = sorted(self._children(node, parent), key=_by_age)
-        return found[:1] if how == "oldest" or len(found) == 1 else ()
+        return found[:1] if how == "oldest" or len(found) == 1 else found if how == FAIL else ()
 
     def _names_nobody(self, node: int, ref: Ref) -> bool:
         edge = self.join.tree.nodes[node].up
@@ -222,8 +238,21 @@ class JourneyScope(dict[str, Image | Unknown | None]):
         complete = view.complete(node)
         if start is None:
             return Rows((), complete)
-        refs = view.below(node, common, start, self._workflow.several)
+        several = self._workflow.several
+        if several and view.clashes(node, common, start, several):
+            return Rows((), False)
+        refs = view.below(node, common, start, several)
         return Rows([RelatedRow(ref, view.image(ref, overlay)) for ref in refs], complete)
+
+    def clash(self) -> str:
+        """The tab of which several records match here where the file says that this fails; empty without one (D-35)."""
+        workflow = self._workflow
+        for alias, node in workflow.nodes.items():
+            if workflow.several.get(node) == FAIL:
+                common, start = self._start(node)
+                if start is not None and self._view.clashes(node, common, start, workflow.several):
+                    return alias
+        return ""
 
     def _start(self, node: int) -> tuple[int, Ref | None]:
         """The nearest common ancestor with a node, and the record there on whose branch the anchor hangs."""
