@@ -112,11 +112,16 @@ class Snapshot:
             if magic not in (_RECORDS, _GROUP):
                 return ends
             body = self._file.read(length)
-            if len(body) < length or crc32(body) != check:
+            if len(body) < length or _checksum(magic, body) != check:
                 return ends
             ends.append((self._file.tell(), end, at))
 
 
 def _framed(magic: bytes, content: Chunk, end: int, now: int) -> bytes:
     body = _encoder.encode(content)
-    return _HEAD.pack(magic, len(body), crc32(body), end, now) + body
+    return _HEAD.pack(magic, len(body), _checksum(magic, body), end, now) + body
+
+
+def _checksum(magic: bytes, body: bytes) -> int:
+    """It tells how a chunk begins, too: one kind is never read as the other."""
+    return crc32(body, 1 if magic == _GROUP else 0)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.changelog import Group
@@ -71,6 +71,7 @@ def test_what_is_noted_after_a_torn_end_is_told_too(tmp_path: Path) -> None:
 
 
 @given(st.integers(0), st.integers(1, 255))
+@example(3, 3)  # records become a group
 def test_a_changed_byte_is_never_believed(tmp_path_factory: pytest.TempPathFactory, where: int, change: int) -> None:
     """Beside the time and the offset in a chunk's head, everything is under a checksum."""
     path = noted(tmp_path_factory.mktemp("changed") / "s", CHUNKS[:1])
@@ -80,6 +81,22 @@ def test_a_changed_byte_is_never_believed(tmp_path_factory: pytest.TempPathFacto
     path.write_bytes(content)
     told, _ = read(path)
     assert told in ([], CHUNKS[0])
+
+
+@given(st.integers(0), st.integers(1, 255))
+@example(3, 3)  # a group becomes records
+def test_a_changed_byte_of_a_rewritten_file_is_never_believed(
+    tmp_path_factory: pytest.TempPathFactory, where: int, change: int
+) -> None:
+    path = tmp_path_factory.mktemp("changed") / "s"
+    snapshot = Snapshot(path)
+    snapshot.rewrite(GROUPS, [(b"c", b"3")], 30, NOW)
+    snapshot.close()
+    content = bytearray(path.read_bytes())
+    content[where % len(content)] ^= change
+    path.write_bytes(content)
+    told, _ = read(path)
+    assert told in ([], [(b"a", None), (b"b", None), (b"c", b"3")])
 
 
 @pytest.mark.parametrize(
