@@ -6,33 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from renkei.web import Health
+from streams.runner import Status
 
 EVERY = 0.5
 """Seconds between two looks."""
-
-
-class Status(Protocol):
-    """How one partition of a host is."""
-
-    @property
-    def host(self) -> str:
-        """The host of stages."""
-        ...
-
-    @property
-    def partition(self) -> int:
-        """Its number."""
-        ...
-
-    @property
-    def state(self) -> str:
-        """``open`` once it takes records."""
-        ...
-
-    @property
-    def problem(self) -> str:
-        """Why it does not; empty where all is well."""
-        ...
 
 
 class Served(Protocol):

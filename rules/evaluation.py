@@ -79,8 +79,7 @@ def evaluate_edits(round_: Round, edits: list[tuple[Change, Concerned]]) -> None
     for change, concerned in edits:
         for rule in concerned.dated:
             timing.follow_dates(round_, rule, change)
-    if round_.memory.fires:
-        firing.run_started(round_)
+    firing.run_started(round_)
 
 
 def _evaluate_all(round_: Round, woken: Woken) -> None:

@@ -191,8 +191,7 @@ class Journeys:
             journey.rules_changed = True
             round_ = self.round_of(key, journey, fact.chain)
             evaluation.evaluate_edits(round_, edits)
-            if round_.decisions:
-                outputs = _decided(round_)
+            outputs = _decided(round_)
         if journey.head.floors:
             journey.head_changed = True
             journey.forget_floors(journey.head.now)
@@ -351,6 +350,8 @@ class Journeys:
 
 def _decided(round_: Round) -> list[Output]:
     """Commands by target record, so that its writes keep their order; decisions by journey."""
+    if not round_.decisions and not round_.commands:
+        return []
     outputs = [
         Output(
             topics.commands(command.connection),

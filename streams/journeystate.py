@@ -132,7 +132,7 @@ class Journey:
             return None
         before = seen.image
         assert before is not None
-        tab, _, _ = ref.partition("/")
+        tab = tab_of(ref)
         edges = self.tree.edge_fields.get(tab, NO_FIELDS)
         if fact.previous == seen.version:
             fields = frozenset(fact.old)
