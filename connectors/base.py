@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -50,6 +50,9 @@ class AuthenticationFailed(NotSent):
     """The connection's credentials were refused: commands wait until an operator renews them."""
 
 
+_OVERLOADED = frozenset({403, 420, 429, 503})
+"""Statuses by which a whole connection, not one record, is asked to wait."""
+
 Send: TypeAlias = Callable[[Request], Response]
 """The whole network, as far as a connector knows. Raises NotSent or NoAnswer."""
 
@@ -59,6 +62,26 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     per_minute: int | None = None
     at_once: int = 4
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer tells of one quota: how much of it is left, of how much, and when it is full again (ms)."""
+
+    quota: Literal["day", "hour", "minute"]
+    left: int
+    most: int | None = None
+    resets_at: int | None = None
+
+
+class Pressure(msgspec.Struct, frozen=True, kw_only=True):
+    """The vendor refused a call for want of room, and nothing was done.
+
+    ``busy``: too many at once or too fast, so fewer at once; ``spent``: a quota is used up, so nobody calls for a
+    while; ``unwell``: the CRM is down or being mended. ``after``: seconds, where the vendor says so.
+    """
+
+    kind: Literal["busy", "spent", "unwell"]
+    after: float = 0.0
 
 
 class Auth(Protocol):
@@ -159,6 +182,18 @@ class Connector(ABC):
     def most(self, command: Command) -> int:
         """The most commands like this one that one request can carry. Pure."""
         return self.batch.get(command.operation, 1)
+
+    def price(self, request: Request) -> int:
+        """What a request costs of the vendor's daily quota, in its own units. Pure."""
+        return 1
+
+    def usage(self, response: Response) -> Sequence[Usage]:
+        """What an answer tells of quotas; nothing where it is silent. Pure."""
+        return ()
+
+    def pressure(self, response: Response) -> Pressure | None:
+        """Whether the whole connection, not one record, was refused for want of room. Pure."""
+        return Pressure(kind="busy") if response.status in _OVERLOADED else None
 
     @abstractmethod
     def request(self, commands: Sequence[Command]) -> Request:
