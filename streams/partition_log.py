@@ -1,13 +1,14 @@
 """One host and partition on the broker: its transactions, and its changelog read back.
 
-A transaction holds outputs, state rows and offsets. Its id names host and partition, so whoever opens a partition
-fences the one who had it before (aiokafka sends no group metadata with offsets, so the id has to do it).
+A transaction holds outputs and state rows, the offsets read among them; now and then it tells the group of these, too.
+Its id names host and partition, so whoever opens a partition fences the one who had it before (aiokafka sends no group
+metadata with offsets, so the id has to do it).
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.producer import sender
 
 from schemas import topics
 from streams.changelog import Group, Restored
@@ -31,8 +33,13 @@ COMMIT_LIMIT = 30.0
 STOP_LIMIT = 5.0
 TRANSACTION_TIMEOUT = 60_000
 RETRY_BACKOFF = 20
+TELL_EVERY = 0.25
+"""Seconds after which the group hears of offsets. Ours are in every transaction, with the state; the group's copy is
+for operators, and to note it takes half of a short transaction's time."""
 REWRITE_FROM = 50_000
 """Rows read one by one from which on the local file is written anew."""
+# A transaction that begins while the last one's markers are being written waits so long, in seconds, and asks again.
+sender.BACKOFF_OVERRIDE = 0.002
 _NEVER_COUNTED: Callable[[int, int], None] = lambda done, total: None  # noqa: E731
 
 
@@ -81,6 +88,9 @@ class PartitionLog:
         self._producer: AIOKafkaProducer | None = None
         self._snapshot: Snapshot | None = None
         self._keeps_snapshot = True
+        self._untold: dict[str, int] = {}
+        """Per topic read, the offset to read next of which the group has not heard."""
+        self._told_at = 0.0
 
     async def open(self) -> None:
         """Fence whoever had the partition, and settle what they left unfinished.
@@ -127,16 +137,29 @@ class PartitionLog:
         self._tidy(restored)
         return restored, {topics_of[to]: offset for to, offset in begins.items()}
 
-    async def commit(self, work: Work) -> None:
-        """Commit outputs, rows and offsets as one.
+    def owe(self, positions: Mapping[str, int]) -> None:
+        """Tell the group of these offsets before long: who had the partition before may not have come to it."""
+        self._untold = {**positions}
+        self._told_at = time.monotonic()
+
+    def owes(self) -> float | None:
+        """Seconds until the group is to hear of offsets; none if it has heard of all."""
+        return max(0.0, self._told_at + TELL_EVERY - time.monotonic()) if self._untold else None
+
+    async def commit(self, work: Work, tells: bool = False) -> None:
+        """Commit outputs and rows as one, and with ``tells`` the group's copy of the offsets.
 
         Raises:
             FencedError: another process has the partition.
             LogLostError: it failed, or nobody knows whether it did.
         """
         assert self._producer is not None, "open first"
+        self._untold |= work.next
+        offsets = self._untold if tells else {}
         with _losses("commit"):
-            end = await asyncio.wait_for(self._transaction(self._producer, work), COMMIT_LIMIT)
+            end = await asyncio.wait_for(self._transaction(self._producer, work, offsets), COMMIT_LIMIT)
+        if tells:
+            self._untold, self._told_at = {}, time.monotonic()
         if self._snapshot is not None and end is not None:
             self._note(self._snapshot, work.rows, end)
 
@@ -152,7 +175,7 @@ class PartitionLog:
 
     # -- transactions --------------------------------------------------------------
 
-    async def _transaction(self, producer: AIOKafkaProducer, work: Work) -> int | None:
+    async def _transaction(self, producer: AIOKafkaProducer, work: Work, offsets: Mapping[str, int]) -> int | None:
         """The next offset of the changelog behind the rows, or none if there are no rows."""
         await producer.begin_transaction()
         sent: list[_Sent] = []
@@ -160,14 +183,13 @@ class PartitionLog:
             sent += await _send(producer, TopicPartition(self._cluster.topic(name), partition), records)
         now = _now()
         noted = await _send(producer, self._changelog, [Outgoing(key, value, (), now) for key, value in work.rows])
-        if work.next:
-            offsets = {
-                TopicPartition(self._cluster.topic(name), self.number): offset for name, offset in work.next.items()
-            }
-            await producer.send_offsets_to_transaction(offsets, self._cluster.group)
+        if offsets:
+            read = {TopicPartition(self._cluster.topic(name), self.number): at for name, at in offsets.items()}
+            await producer.send_offsets_to_transaction(read, self._cluster.group)
         # The client would commit the rest of a transaction of which the broker has refused a batch.
         await asyncio.gather(*(one.told for one in [*sent, *noted]))
-        self._at("outputs_sent")
+        if noted:
+            self._at("outputs_sent")
         await producer.commit_transaction()
         return int(noted[-1].told.result().offset) + noted[-1].records if noted else None
 

@@ -168,6 +168,8 @@ class Runner:
         """End the transaction in flight and begin no other; what waits is dropped, since it will be read again."""
         self._paused = True
         self._owner.gate.shut(self._inputs)
+        if self._must_tell:
+            self._idle.clear()
         self._news.set()
         if self.status.state == "open":
             with suppress(TimeoutError):
@@ -248,6 +250,7 @@ class Runner:
         host = PartitionHost(self._owner.topology, name, number, restored)
         for sentence in host.news:
             self._owner.meter.told(name, number, sentence)
+        self._log.owe(host.positions.next)
         for topic, start in starts.items():
             known = host.positions.next.setdefault(topic, start)
             if known < start:
@@ -277,8 +280,8 @@ class Runner:
                 self._owner.meter.events(host.name, host.number, taken, time.perf_counter() - started)
 
     async def _wait(self, host: PartitionHost) -> None:
-        """Until there is something to take, or a timer is due."""
-        while self._paused or not (self._is_ready(host) or self._is_due(host) or self._merge.has_skips):
+        """Until there is something to take or to tell, or a timer is due."""
+        while not self._must_tell and (self._paused or not self._has_work(host)):
             self._idle.set()
             self._news.clear()
             with suppress(TimeoutError):
@@ -287,6 +290,15 @@ class Runner:
     def _merging(self, host: PartitionHost) -> Merge:
         """What puts the records of all topics into one order, from where the state is."""
         return Merge(dict(host.positions.next), self._owner.topology.order())
+
+    @property
+    def _must_tell(self) -> bool:
+        """Whether the group is to hear of our offsets now."""
+        owes = self._log.owes()
+        return owes is not None and (self._paused or owes <= 0)
+
+    def _has_work(self, host: PartitionHost) -> bool:
+        return self._is_ready(host) or self._is_due(host) or self._merge.has_skips
 
     def _is_due(self, host: PartitionHost) -> bool:
         left = host.wait(self._owner.clock())
@@ -299,7 +311,8 @@ class Runner:
         if self._merge.count or host.is_clocked:
             return WAIT_STEP
         left = host.wait(self._owner.clock())
-        return None if left is None else max(0.001, left / SECOND)
+        waits = [self._log.owes(), None if left is None else left / SECOND]
+        return max(0.001, min(known)) if (known := [wait for wait in waits if wait is not None]) else None
 
     def _is_ready(self, host: PartitionHost) -> bool:
         """Whether to take what waits: no topic of which nothing is here is behind, or it was waited for long enough."""
@@ -320,9 +333,9 @@ class Runner:
     async def _turn(self, host: PartitionHost) -> int:
         """Fold what waits, and the timers that are due, and commit what follows."""
         self._idle.clear()
-        if self._gaps:
+        if self._gaps and not self._paused:
             await self._read_again(host)
-        for piece in self._merge.skips():
+        for piece in [] if self._paused else self._merge.skips():
             self._fold(host, piece)
         taken = 0
         most = 1 if self._careful else MOST_RECORDS
@@ -368,11 +381,13 @@ class Runner:
         await self._owner.seek([(topic, host.number) for topic in gaps])
 
     async def _commit(self, host: PartitionHost) -> None:
-        work = host.work()
+        work, tells = host.work(), self._must_tell
         if work.is_empty:
+            if tells:
+                await self._log.commit(work, tells)
             return
         self._owner.at("consumed")
-        await self._log.commit(work)
+        await self._log.commit(work, tells)
         self._owner.at("committed")
         self.status.next = dict(host.positions.next)
         self.status.taken += work.taken

@@ -16,13 +16,16 @@ from schemas import topics as names
 from schemas.events import ChangeEvent
 from schemas.keys import in_workspace
 from schemas.values import DAY
+from streams import partition_log
 from streams.faust_runtime import Streams
 from streams.merging import Batch
+from streams.partitions import Partitions
 from streams.runner import RetentionError
 from streams.stage import Changed, Output, Source
 from streams.testing import CHANNELS, START, Driver, embedded
 from streams.topology import Incoming, Workspace
 from tests.kafka.on_kafka import Service
+from tests.kafka.shop import until
 
 DEALS = names.changes("zoho:Deals")
 BOOK = publish({"sales.yaml": """
@@ -237,10 +240,46 @@ def test_ends_of_transactions_are_nothing_that_waits(serving: Serving) -> None:
     crm.settle()
     stalled = [service.call(service.programs[0].partitions.watch(stall=0)) for _ in range(3)]
     assert stalled == [[], [], []]
+    until(lambda: told(service) == ends(service), "the group hears of all offsets")
+
+
+def ends(service: Service) -> dict[str, int]:
+    """Where the topics that are read end, by name."""
+    found = service.call(service.ends([(one, 0) for one in (DEALS, names.JOURNEYS, names.OUTCOMES)]))
+    return {topic: end for (topic, _), end in found.items() if end}
+
+
+def told(service: Service) -> dict[str, int]:
+    """The offsets of which the group has heard, by topic."""
     committed = service.admin.committed(service.cluster.group)
-    ends = service.call(service.ends([(one, 0) for one in (DEALS, names.JOURNEYS, names.OUTCOMES)]))
-    found = {(service.cluster.name(one.topic), one.number): offset for one, offset in committed.items()}
-    assert {one: found.get(one, 0) for one in ends} == ends
+    return {service.cluster.name(one.topic): offset for one, offset in committed.items() if offset}
+
+
+def test_a_program_that_ends_leaves_the_group_told(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The group hears of offsets now and then; of the last ones before the partitions are let go."""
+    monkeypatch.setattr(partition_log, "TELL_EVERY", 3600.0)
+    service = serving(workspaces("main"), partitions=1)
+    play(driver(service), "D1")
+    assert told(service) == {}
+    service.end()
+    assert told(service) == ends(service)
+
+
+def test_what_one_program_could_not_tell_the_next_one_tells(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that was killed lets go of nothing; its positions are in the state, and nothing new has to come."""
+    monkeypatch.setattr(partition_log, "TELL_EVERY", 3600.0)
+    monkeypatch.setattr(Partitions, "revoke", no_farewell)
+    service = serving(workspaces("main"), partitions=1)
+    play(driver(service), "D1")
+    service.end()
+    assert told(service) == {}
+    monkeypatch.setattr(partition_log, "TELL_EVERY", 0.05)
+    service.begin()
+    until(lambda: told(service) == ends(service), "the group hears of all offsets")
+
+
+async def no_farewell(self: Partitions) -> None:
+    """The end of a program that was killed."""
 
 
 async def give_up(service: Service) -> None:
