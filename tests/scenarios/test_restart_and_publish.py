@@ -193,3 +193,26 @@ def _outputs(store: Store) -> list[tuple[str, str, bytes]]:
 def test_the_story_begins_on_a_monday() -> None:
     assert format_instant(START) == "2026-01-05T09:00:00Z"
     assert parse_instant("2026-01-05T09:00:00Z") == START
+
+
+HELD = """\
+    - name: first
+      HOLD
+      trigger: {becomes: Stage is "Won"}
+      actions: [{update: deal, fields: {Told: true}}]
+    - name: second
+      trigger: {becomes: Sum >= 10}
+      actions: [{notify: user second, text: x}]
+"""
+
+
+def test_held_fires_go_on_once_the_rule_that_failed_no_longer_holds_them(tmp_path: Path) -> None:
+    """D-47: what was started before the change is sent, though nothing new is decided."""
+    driver = opened(tmp_path, HELD.replace("HOLD", "hold: true"))
+    driver.refuse("update", "REQUIRED")
+    driver.create(DEAL, "D1", Stage="Won", Sum=1)
+    driver.update(DEAL, "D1", Sum=10)
+    assert told(driver) == []
+    reopened(driver, book(HELD.replace("HOLD", "hold: false")))
+    driver.update(DEAL, "D1", Note="x")
+    assert told(driver) == ["second: x"]
