@@ -145,6 +145,7 @@ class Consumer:
             Gap: what was to be read next is gone from the broker.
             Stalled: a partition grows, but is not delivered for long: make a new consumer.
         """
+        self._go_on_joining()
         with asking("reading"):
             try:
                 found = self._inner.poll(timeout_ms=wait, max_records=most)
@@ -203,7 +204,8 @@ class Consumer:
 
     def is_moving(self) -> bool:
         """Whether the group is about to give its partitions out anew; it needs polls that wait a little."""
-        return bool(self._inner._coordinator.need_rejoin()) or self.membership() is None
+        coordinator = self._inner._coordinator
+        return bool(coordinator.rejoining or coordinator.need_rejoin()) or self.membership() is None
 
     def close(self) -> None:
         """Leave the group and end."""
@@ -211,6 +213,16 @@ class Consumer:
             self._inner.close(autocommit=False, timeout_ms=2_000)
 
     # -- inside --------------------------------------------------------------
+
+    def _go_on_joining(self) -> None:
+        """Wait on for a join that is under way.
+
+        Where new metadata began it, the library sees no reason for it any more as soon as it is half done. If that is
+        between two polls, nobody takes up what the group gave out, no heartbeat is sent, and the member is silent.
+        """
+        coordinator = self._inner._coordinator
+        if self._group and coordinator.rejoining and not coordinator.rejoin_needed:
+            coordinator.request_rejoin()
 
     def _know(self, topics: Sequence[str]) -> None:
         """Learn of topics before joining a group about them.

@@ -41,3 +41,12 @@ def read(address: str, topic: str, count: int) -> list[bytes]:
         return [record.value for _, record in zip(range(count), consumer, strict=False)]
     finally:
         consumer.close()
+
+
+def grow(address: str, topic: str, partitions: int) -> None:
+    """Give a topic more partitions."""
+    admin = KafkaAdminClient(bootstrap_servers=address.removeprefix("kafka://"))
+    try:
+        admin.create_partitions({topic: partitions})
+    finally:
+        admin.close()

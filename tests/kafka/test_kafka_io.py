@@ -22,6 +22,7 @@ from connectors.kafka_io import (
 )
 from connectors.kafka_reading import Consumer, Gap, first_at
 from sandbox.broker.cluster import Cluster
+from tests.kafka.clients import grow
 
 Opened = list[Producer | Consumer | Admin]
 
@@ -286,3 +287,28 @@ def test_what_an_open_transaction_wrote_counts_as_an_end_only_for_the_admin(
     with pytest.raises(ZeroDivisionError):
         abort(producer, topic, lambda: seen.extend((admin.ends([one])[one], consumer.ends([one])[one])))
     assert seen == [1, 0]
+
+
+def test_a_member_whose_rebalance_began_in_a_poll_that_did_not_wait_takes_it_up(
+    address: str, topic: str, closing: Opened
+) -> None:
+    """A topic that grows makes the leader join anew; who looks in now and then only must not stay outside for it."""
+    member = Member(address, f"{topic}g", topic)
+    closing.append(member.consumer)
+    until(lambda: len(member.ours) == 2, member)
+    for count in range(3, 9):
+        grow(address, topic, count)
+        member.consumer._inner._cluster.request_update()
+        deadline = time.monotonic() + 5
+        while len(member.ours) < count:
+            assert time.monotonic() < deadline, f"it still has {len(member.ours)} of {count} partitions"
+            member.consumer.poll(200 if member.consumer.is_moving() else 0)
+            be_busy(member.consumer)
+
+
+def be_busy(consumer: Consumer) -> None:
+    """Do other things for as long as the broker takes to answer what the last poll asked."""
+    asked = consumer._inner._coordinator._join_task
+    deadline = time.monotonic() + 5
+    while asked is not None and not asked.is_done and time.monotonic() < deadline:
+        pass
