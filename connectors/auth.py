@@ -139,9 +139,14 @@ Named: TypeAlias = Callable[[ConnectionSettings, str], str]
 
 def own_host(settings: ConnectionSettings, named: str) -> str:
     """The host that a login named, if it is the connection's own. Raises NotSent on any other."""
-    if not named or origin(named) in {origin(settings.url), origin(settings.login_url)}:
+    if is_own(settings, named):
         return named or settings.url
     raise NotSent(f"connection {settings.connection!r}: the login named a foreign API host; check url and login_url")
+
+
+def is_own(settings: ConnectionSettings, named: str) -> bool:
+    """Whether a url is on a host of the connection; no url is too."""
+    return not named or origin(named) in {origin(settings.url), origin(settings.login_url)} - {""}
 
 
 def origin(url: str) -> str:

@@ -14,7 +14,7 @@ from schemas.values import HOUR, MINUTE, SECOND, to_number
 
 FILE = "renkei.yaml"
 HALF_A_SECOND = SECOND // 2
-_SECRET = re.compile(r"secret|passw|token|(access|api|private|consumer)[_-]?key|credential")
+_SECRET = re.compile(r"secret|passw|token|(access|api|private|consumer)[_ -]?key|credential")
 """What a key of a secret looks like; no option of ours does."""
 
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from connectors.auth import origin
+from connectors.auth import is_own, origin
 from connectors.base import NotSent
 from connectors.settings import ConnectionSettings, SettingsError
 
@@ -39,7 +39,7 @@ def api_host(settings: ConnectionSettings, named: str) -> str:
     Raises:
         NotSent: it is another one; our token goes nowhere else.
     """
-    if not named or origin(named) in {origin(settings.url), origin(settings.login_url)}:
+    if is_own(settings, named):
         return named or settings.url
     if named.startswith("https://") and all(_is_theirs(url) for url in (named, settings.url)):
         return named
@@ -50,4 +50,5 @@ def api_host(settings: ConnectionSettings, named: str) -> str:
 
 
 def _is_theirs(url: str) -> bool:
-    return origin(url) == f"https://{urlsplit(url).hostname}:" and f".{urlsplit(url).hostname}".endswith(_ENDINGS)
+    scheme, _, host = origin(url).partition("://")
+    return scheme == "https" and host.endswith(":") and f".{host[:-1]}".endswith(_ENDINGS)

@@ -1,8 +1,8 @@
 """Zoho's data centres: where each has its API and its logins. A token is good only in its own (fact sheet, 1.4)."""
 
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
+from connectors.auth import origin
 from connectors.base import AuthenticationFailed
 from connectors.settings import ConnectionSettings, SettingsError
 
@@ -62,7 +62,7 @@ def api_host(settings: ConnectionSettings, named: str) -> str:
 
 
 def _centre_of(url: str) -> str:
-    host = urlsplit(url).hostname or ""
+    host = origin(url).partition("://")[2].partition(":")[0]
     return next((name for name, one in CENTRES.items() if host.partition(".")[2] == one.ending), "")
 
 
