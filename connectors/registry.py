@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from connectors.auth import TokenAuth
 from connectors.base import Connector, Request, Response, Send
@@ -69,6 +69,17 @@ def kind_of(name: str, known: Kinds | None = None) -> type[Connector]:
     raise UnknownConnector(f"no connector of kind {name!r} is installed. {hint}")
 
 
+class Line(NamedTuple):
+    """A connection that can be used: its connector, its network, and the same for asking what the login may do.
+
+    On ``send`` an answer that no login cures stops the connection; ``asking`` hands it on.
+    """
+
+    connector: Connector
+    send: Send
+    asking: Send
+
+
 def connect(
     settings: ConnectionSettings,
     credentials: Credentials,
@@ -80,16 +91,30 @@ def connect(
 
     Its token is kept on the ``shelf``, where there is one, for everybody who uses the connection.
     """
+    known = metadata or ConnectionMetadata(connection=settings.connection)
+    connector, send, _ = line(settings, credentials, known, lambda plain: _checking(plain, check), shelf)
+    return connector, send
+
+
+def line(
+    settings: ConnectionSettings,
+    credentials: Credentials,
+    metadata: ConnectionMetadata,
+    around: Callable[[Send], Send],
+    shelf: Shelf | None = None,
+) -> Line:
+    """A connection whose requests, logins included, all pass through what is put ``around`` the network."""
     kind = kind_of(settings.kind)
     settings = kind.completed(settings)
-    connector = kind(settings, metadata or ConnectionMetadata(connection=settings.connection))
+    connector = kind(settings, metadata)
     if isinstance(connector, HasOwnNetwork):
-        return connector, _checking(connector.network(credentials), check)
-    plain = _checking(Transport(settings), check)
+        own = around(connector.network(credentials))
+        return Line(connector, own, own)
+    plain = around(Transport(settings))
     auth = connector.authentication(credentials, plain)
     if shelf is not None and isinstance(auth, TokenAuth):
         auth.share(shelf)
-    return connector, authenticated(plain, auth)
+    return Line(connector, authenticated(plain, auth), authenticated(plain, auth, stops=False))
 
 
 def _checking(send: Send, check: Callable[[], None] | None) -> Send:

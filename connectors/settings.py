@@ -39,6 +39,11 @@ class ConnectionSettings(BaseModel):
     @field_validator("url", "login_url")
     @classmethod
     def _no_secret_in_url(cls, url: str) -> str:
-        if urlsplit(url).username or urlsplit(url).password:
-            raise ValueError("a url must not carry credentials: put them in RENKEI_<CONNECTION>_<NAME> instead")
-        return url.rstrip("/")
+        return without_secret(url).rstrip("/")
+
+
+def without_secret(url: str) -> str:
+    """The url. Raises ValueError where it carries credentials, or is none."""
+    if urlsplit(url).username or urlsplit(url).password:
+        raise ValueError("a url must not carry credentials: put them in RENKEI_<CONNECTION>_<NAME> instead")
+    return url

@@ -34,21 +34,26 @@ class Chapter(NamedTuple):
 
 def asked(folder: Folder) -> tuple[Folder, Problems]:
     """The folder with fresh metadata of its CRMs; where one cannot be asked, a warning and what was learned before."""
+    problems: list[Problem] = []
+    for name, tabs in tabs_written(folder).items():
+        settings = folder.settings.connections.get(name)
+        if settings is None or settings.kind in NO_METADATA:
+            continue
+        try:
+            folder = discover(folder, {name: tabs})
+        except (WorkflowError, CredentialError) as error:
+            problems.append(_unreachable(name, error, known=name in folder.metadata))
+    return folder, Problems.of(problems)
+
+
+def tabs_written(folder: Folder) -> dict[str, list[str]]:
+    """Per connection the tabs that the workflow files name, also where a file has errors."""
     wanted: dict[str, set[str]] = {}
     for draft in folder.compile().drafts:
         for part in draft.file.tabs.values():
             connection, _, tab = tab_name(part.module).partition(":")
             wanted.setdefault(connection, set()).add(tab)
-    problems: list[Problem] = []
-    for name, tabs in sorted(wanted.items()):
-        settings = folder.settings.connections.get(name)
-        if settings is None or settings.kind in NO_METADATA:
-            continue
-        try:
-            folder = discover(folder, {name: sorted(tabs)})
-        except (WorkflowError, CredentialError) as error:
-            problems.append(_unreachable(name, error, known=name in folder.metadata))
-    return folder, Problems.of(problems)
+    return {name: sorted(tabs) for name, tabs in sorted(wanted.items())}
 
 
 def _unreachable(name: str, error: Exception, known: bool) -> Problem:
@@ -60,8 +65,8 @@ def _unreachable(name: str, error: Exception, known: bool) -> Problem:
 
 def checked(folder: Folder) -> Checked:
     """The workflows compiled together, and everything that is wrong with them, their stories included."""
-    for connection in folder.settings.connections.values():
-        kind_of(connection.kind)
+    for name, connection in folder.settings.connections.items():
+        kind_of(connection.kind).completed(connection.settings(name))
     edition = folder.compile()
     problems = edition.problems
     if not problems.errors:

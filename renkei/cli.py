@@ -9,6 +9,7 @@ from renkei.commands import (
     agents,
     broker,
     check,
+    connect,
     connectors,
     demo,
     diagram,
@@ -38,6 +39,7 @@ app = typer.Typer(
 _COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo,
     init.init,
+    connect.connect,
     check.check,
     test.test,
     run.run,
