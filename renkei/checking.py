@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from connectors.credentials import CredentialError
 from connectors.registry import kind_of
+from renkei.drift import drifts
 from renkei.folder import Folder
 from renkei.settings import FILE
 from renkei.stories import Story, read_stories
@@ -13,6 +14,7 @@ from rules.book import Book, Workflow
 from rules.errors import Place, Problem, Problems, WorkflowError
 from rules.publishing import Edition, compile_drafts
 from rules.tabs import tab_name
+from schemas.metadata import ConnectionMetadata
 
 """Kinds of connections that are not asked what they hold."""
 
@@ -40,10 +42,24 @@ def asked(folder: Folder) -> tuple[Folder, Problems]:
         if settings is None or settings.kind in NO_METADATA:
             continue
         try:
-            folder = discover(folder, {name: tabs})
+            fresh = discover(folder, {name: tabs})
+            problems += drifted(folder, name, fresh.metadata[name])
+            folder = fresh
         except (WorkflowError, CredentialError) as error:
             problems.append(_unreachable(name, error, known=name in folder.metadata))
     return folder, Problems.of(problems)
+
+
+def drifted(folder: Folder, name: str, now: ConnectionMetadata) -> list[Problem]:
+    """What has become different in a CRM since it was last asked, as far as rules rely on it."""
+    if name not in folder.metadata:
+        return []
+    found = drifts(folder.compile(), folder.project, folder.metadata[name], now)
+    return [
+        Problem(f"{one.change.place}: {one.change.words}", f"Rules that rely on it: {', '.join(one.rules)}.",
+                Place(FILE), "warning")
+        for one in found if one.rules
+    ]  # fmt: skip
 
 
 def tabs_written(folder: Folder) -> dict[str, list[str]]:
