@@ -25,8 +25,8 @@ class Kind(StrEnum):
     vtiger = "vtiger"
 
 
-def _setting(words: str, metavar: str, variable: str) -> typer.models.OptionInfo:
-    return typer.Option(metavar=metavar, help=words, envvar=f"RENKEI_CONNECT_{variable}", show_default=False)  # type: ignore[no-any-return]
+def _setting(words: str, metavar: str, variable: str, *names: str) -> typer.models.OptionInfo:
+    return typer.Option(*names, metavar=metavar, help=words, envvar=f"RENKEI_CONNECT_{variable}", show_default=False)  # type: ignore[no-any-return]
 
 
 def connect(  # noqa: PLR0913, PLR0917 - one per option
@@ -34,7 +34,9 @@ def connect(  # noqa: PLR0913, PLR0917 - one per option
     folder: ProjectOption = Path(),
     name: Annotated[str, _setting("Its name in workflow files; the kind unless named.", "NAME", "NAME")] = "",
     url: Annotated[str, _setting("Where its API lives.", "URL", "URL")] = "",
-    data_centre: Annotated[str, _setting("Zoho: us, eu, in, au, cn, jp, ca or sa.", "NAME", "DATA_CENTRE")] = "",
+    centre: Annotated[
+        str, _setting("Zoho: us, eu, in, au, cn, jp, ca or sa.", "NAME", "DATA_CENTRE", "--data-centre")
+    ] = "",
     login: Annotated[str, _setting("refresh_token, client_credentials, jwt_bearer or basic.", "HOW", "LOGIN")] = "",
     zone: Annotated[str, _setting("The time zone of a CRM that writes times without one.", "ZONE", "ZONE")] = "",
     key_field: Annotated[str, _setting("The field for our key on new records.", "FIELD", "KEY_FIELD")] = "",
@@ -50,7 +52,7 @@ def connect(  # noqa: PLR0913, PLR0917 - one per option
 
     Secrets are asked for, or read from RENKEI_<CONNECTION>_<NAME>; the command line has no place for them.
     """
-    given = {"url": url, "data_centre": data_centre, "login": login, "zone": zone, "key_field": key_field}
+    given = {"url": url, "data_centre": centre, "login": login, "zone": zone, "key_field": key_field}
     with told(as_json):
         project, name = opened_folder(folder), name or kind.value
         part = _part(project, name, kind.value, given, allow_private)
