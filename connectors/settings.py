@@ -29,6 +29,7 @@ class ConnectionSettings(BaseModel):
     allow_private: bool = Field(
         default=False, description="Whether private and loopback addresses, and plain http, may be used."
     )
+    ca_file: str = Field(default="", description="Certificates (PEM) of an authority that is trusted instead.")
     timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for an answer.")
     max_answer: int = Field(default=32 * 2**20, gt=0, description="The largest answer that is read, in bytes.")
     user: str = Field(default="", description="The record id of the user that we log in as, by which echoes are known.")

@@ -38,7 +38,9 @@ STILL = 10
 """A tab that was not asked for this many intervals stands still."""
 
 
-_UNTRUSTED = "Its certificate is not trusted here: have it renewed, or correct the name in `url:`."
+_UNTRUSTED = (
+    "Its certificate is not trusted here: have it renewed, correct `url:`, or name your authority's `ca_file:`."
+)
 
 
 class Finding(NamedTuple):

@@ -47,6 +47,7 @@ class ConnectionPart(Part):
     )
     web_url: str = Field("", description="Where people open its records.")
     allow_private: bool = Field(False, description="Whether private and loopback addresses may be used.")
+    ca_file: str = Field("", description="Certificates (PEM) to be trusted instead of the usual ones: a path.")
     timeout: float | int = Field(30, description="Seconds to wait for an answer.")
     user: str = Field("", description="The record id of the user that we log in as.")
     zone: str = Field("UTC", description="The time zone of a CRM that writes times without one.")
