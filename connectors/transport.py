@@ -1,5 +1,6 @@
 """The network: a pooled session per connection and thread; the line between *not sent* and *no answer*."""
 
+import logging
 import threading
 import time
 from contextlib import suppress
@@ -28,6 +29,17 @@ _NEVER_LEFT = (requests.exceptions.InvalidURL, requests.exceptions.ConnectTimeou
 """Raised before the first byte; a header that is wrong in an answer has a name of its own."""
 _CHUNK = 65_536
 _LONGEST = 30.0
+
+
+_own = threading.local()
+
+
+def _is_foreign(record: logging.LogRecord) -> bool:
+    """Whether a line of urllib3's is not about our requests: it would tell urls, which hold sessions and values."""
+    return not getattr(_own, "is_sending", False)
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_is_foreign)
 
 
 class ForbiddenAddress(NewConnectionError):  # noqa: N818
@@ -126,6 +138,7 @@ class Transport:
         """The answer. Raises NotSent before the request left, NoAnswer after it."""
         session, timeout = self._session(), min(request.timeout, self._settings.timeout)
         prepared = self._prepared(session, request)
+        _own.is_sending = True
         try:
             with session.send(
                 prepared, timeout=(min(10.0, request.timeout), timeout), allow_redirects=False, stream=True
