@@ -240,6 +240,10 @@ class Connector(ABC):
         """What the connection says of these tabs, its users and its teams."""
         return self.metadata
 
+    def own_user(self, send: Send) -> str:
+        """The record id of the user that we log in as; empty where that cannot be asked. Raises NotSent or NoAnswer."""
+        return ""
+
     def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:
         """What this login may not do that its tabs need, as sentences for an operator; empty where nothing is missing.
 

@@ -13,11 +13,13 @@ from ruamel.yaml.comments import CommentedMap
 from connectors.base import NoAnswer, NotSent
 from connectors.capture import CaptureFailed
 from connectors.credentials import CredentialError, Credentials, SecretFile, SecretKeeper
-from connectors.registry import line
-from connectors.settings import Login, SettingsError
+from connectors.registry import kind_of, line
+from connectors.settings import ConnectionSettings, Login, SettingsError
 from connectors.tokens import Shelf
+from connectors.transport import Transport
 from connectors.vaults import FILE as IN_FILE
 from connectors.vaults import place_of
+from connectors.zoho.granting import granted
 from renkei.checking import tabs_written
 from renkei.folder import CREDENTIALS, Folder, with_metadata
 from renkei.settings import FILE, ConnectionPart, ProjectFile
@@ -77,7 +79,7 @@ _SECRETS: Mapping[str, tuple[Question, ...]] = {
     "zoho": (
         Question("client_id", "Client id (of a self client in the API console)"),
         Question("client_secret", "Client secret"),
-        Question("refresh_token", "Refresh token"),
+        Question("refresh_token", "Refresh token, or the code that the console generates"),
     ),
     "salesforce refresh_token": (
         Question("client_id", "Consumer key"),
@@ -110,6 +112,9 @@ class Tried(NamedTuple):
 
     metadata: ConnectionMetadata
     missing: list[str]
+    secrets: Mapping[str, str]
+    user: str = ""
+    """The record id of the user that the login is of; empty where the CRM does not tell."""
 
 
 def part_of(folder: Folder, name: str, kind: str, answers: Mapping[str, str], allow_private: bool) -> ConnectionPart:
@@ -138,15 +143,22 @@ def tried(folder: Folder, name: str, part: ConnectionPart, secrets: Mapping[str,
     Raises:
         WorkflowError: it does not work; the message says what to do.
     """
-    metadata = ConnectionMetadata(connection=name)
     try:
-        there = line(part.settings(name), Credentials(name, secrets), metadata, lambda plain: plain, Shelf())
+        secrets = _granted(part.settings(name), secrets) if part.kind == "zoho" else secrets
+        known = ConnectionMetadata(connection=name)
+        there = line(part.settings(name), Credentials(name, secrets), known, lambda plain: plain, Shelf())
         tabs = tabs_written(folder).get(name, [])
-        return Tried(
-            there.connector.describe(there.send, tabs), there.connector.missing_permissions(there.asking, tabs)
-        )
+        found = there.connector.describe(there.send, tabs)
+        missing = there.connector.missing_permissions(there.asking, tabs)
+        return Tried(found, missing, secrets, there.connector.own_user(there.asking))
     except (NotSent, NoAnswer, CaptureFailed, SettingsError, CredentialError) as error:
         refuse(f"it does not work yet: {error}", "Nothing was written. Correct the answer, and try again.", Place(FILE))
+
+
+def _granted(settings: ConnectionSettings, secrets: Mapping[str, str]) -> Mapping[str, str]:
+    """The secrets with a refresh token, where a person gave the code for one."""
+    settings = kind_of(settings.kind).completed(settings)
+    return granted(settings, secrets, Transport(settings))
 
 
 def keep(folder: Folder, name: str, secrets: Mapping[str, str], place: str) -> str:

@@ -58,15 +58,23 @@ def connect(  # noqa: PLR0913, PLR0917 - one per option
         part = _part(project, name, kind.value, given, allow_private)
         found, asked = _secrets(project, name, part)
         tried = connecting.tried(project, name, part, found)
-        keep = keep or part.secrets or ("file" if asked else ENVIRONMENT)
-        part = part if keep in ("file", ENVIRONMENT) else part.model_copy(update={"secrets": keep})
-        where = connecting.keep(project, name, found, keep)
+        exchanged = tried.secrets != found  # a code for a token: it stands nowhere yet
+        keep = keep or part.secrets or ("file" if asked or exchanged else ENVIRONMENT)
+        part = _completed(part, keep, tried)
+        where = connecting.keep(project, name, tried.secrets, keep)
         connecting.write(project, name, part, tried)
     following = command_of("doctor", folder)
     if as_json:
         say_json({"ok": True, "connection": name, "kept": keep, "missing": tried.missing, "next": following})
     else:
         _tell(name, tried, where, following)
+
+
+def _completed(part: ConnectionPart, keep: str, tried: Tried) -> ConnectionPart:
+    """With what follows from the answers: where the secrets are, and who we are."""
+    follows = {"secrets": keep} if keep not in ("file", ENVIRONMENT) else {}
+    follows |= {"user": tried.user} if tried.user and not part.user else {}
+    return part.model_copy(update=follows)
 
 
 def _part(project: Folder, name: str, kind: str, given: Mapping[str, str], allow_private: bool) -> ConnectionPart:

@@ -69,6 +69,8 @@ def test_what_is_asked_for_is_tried_and_kept(sandbox: Sandbox, folder: Path, kin
     part = project.settings.connections[kind]
     assert (part.kind, part.url, part.allow_private) == (kind, sandbox.crm(kind).url, True)
     assert part.key_field
+    if kind == "zoho":
+        assert part.user == sandbox.seed.zoho.integration_user, "by whom echoes are known"
     kept = project.credentials(kind)
     assert {name: kept.get(name).reveal() for name in WANTED[kind]} == {one: credentials[one] for one in WANTED[kind]}
     assert stat.S_IMODE((folder / ".renkei" / "credentials.yaml").stat().st_mode) == 0o600
