@@ -94,8 +94,8 @@ class TokenAuth:
         return kept.token
 
     def _refuse_haste(self, wait: float) -> None:
-        if wait:
-            raise NotSent(f"{self._where()}: enough logins for now, the next one in {wait:.0f} s")
+        if wait:  # how long is not told: the sentence would be another one each time, and told each time
+            raise NotSent(f"{self._where()}: as many logins as ten minutes may see have left; the next one waits")
 
     def _proof(self) -> str:
         """Tells these credentials from others, read anew: an operator may have renewed them."""

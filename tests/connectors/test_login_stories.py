@@ -1,6 +1,8 @@
 """Logins that end, fail and are mended while a worker is at work in the practice CRMs: nothing is lost or parked."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -142,3 +144,41 @@ def test_a_crm_that_is_away_at_the_login_is_no_refusal(office: Office) -> None:
     outcomes = office.work()
     assert all(isinstance(outcome, Applied) for outcome in outcomes.values()), outcomes
     assert keys(office.desk, commands) == [1] * 2
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+from connectors.base import Request
+from connectors.credentials import credentials
+from connectors.registry import connect
+from connectors.settings import ConnectionSettings
+from connectors.tokens import FileShelf
+kind, url, folder = sys.argv[1:]
+login = "client_credentials" if kind == "salesforce" else "refresh_token"
+told = ConnectionSettings(connection=kind, kind=kind, url=url, login=login, allow_private=True)
+connector, send = connect(told, credentials(kind, {}, Path(folder, "c.yaml")), None, None, FileShelf(Path(folder, "t")))
+print("ready", flush=True)
+sys.stdin.readline()
+print(len(connector.describe(send, []).users))
+"""
+
+
+def test_processes_that_begin_at_once_log_in_once(desk: Desk, tmp_path: Path) -> None:
+    SecretFile(tmp_path / "c.yaml").keep(desk.kind, desk.crm.credentials)
+    desk.crm.faults.forget_calls()
+    words = [sys.executable, "-c", PROCESS, desk.kind, desk.crm.url, str(tmp_path)]
+    started = [
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+        for _ in range(3)
+    ]
+    for one in started:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in started:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    assert [one.communicate(timeout=60)[0] for one in started] == ["8\n"] * 3
+    posts = [call for call in desk.crm.faults.calls() if call.method == "POST"]
+    assert len(posts) == 1, posts
