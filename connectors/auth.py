@@ -82,7 +82,8 @@ class TokenAuth:
             return kept.good(proof, now) or self._renewed(kept, proof, now)
 
     def _renewed(self, kept: Kept, proof: str, now: float) -> Token:
-        self._shelf.refuse(proof, now)
+        if words := self._shelf.refused(proof, now):
+            raise AuthenticationFailed(words)
         self._refuse_haste(kept.must_wait(now))
         kept.logins.append(now)
         kept.token, kept.proof = None, proof
@@ -293,6 +294,9 @@ class BasicAuth:
     def forget(self, token: str) -> None:
         """Read the credentials again."""
         self._token = ""
+
+    def share(self, shelf: Shelf) -> None:
+        """Nothing: no login gives this token."""
 
 
 class _Overtaken(Exception):  # noqa: N818 - it reaches nobody

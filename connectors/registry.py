@@ -7,7 +7,6 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from connectors.auth import TokenAuth
 from connectors.base import Connector, Request, Response, Send
 from connectors.credentials import Credentials
 from connectors.settings import ConnectionSettings
@@ -112,7 +111,7 @@ def line(
         return Line(connector, own, own)
     plain = around(Transport(settings))
     auth = connector.authentication(credentials, plain)
-    if shelf is not None and isinstance(auth, TokenAuth):
+    if shelf is not None:
         auth.share(shelf)
     return Line(connector, authenticated(plain, auth), authenticated(plain, auth, stops=False))
 
