@@ -5,13 +5,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from io import StringIO
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from connectors.base import NoAnswer, NotSent
-from connectors.capture import CaptureFailed
 from connectors.credentials import CredentialError, Credentials, SecretFile, SecretKeeper
 from connectors.registry import kind_of, line
 from connectors.settings import ConnectionSettings, Login, SettingsError
@@ -111,7 +110,7 @@ class Tried(NamedTuple):
     """What a try of a connection found: what it tells of itself, and what its login may not do."""
 
     metadata: ConnectionMetadata
-    missing: list[str]
+    missing: tuple[str, ...]
     secrets: Mapping[str, str]
     user: str = ""
     """The record id of the user that the login is of; empty where the CRM does not tell."""
@@ -147,12 +146,17 @@ def tried(folder: Folder, name: str, part: ConnectionPart, secrets: Mapping[str,
         secrets = _granted(part.settings(name), secrets) if part.kind == "zoho" else secrets
         known = ConnectionMetadata(connection=name)
         there = line(part.settings(name), Credentials(name, secrets), known, lambda plain: plain, Shelf())
-        tabs = tabs_written(folder).get(name, [])
-        found = there.connector.describe(there.send, tabs)
-        missing = there.connector.missing_permissions(there.asking, tabs)
-        return Tried(found, missing, secrets, there.connector.own_user(there.asking))
-    except (NotSent, NoAnswer, CaptureFailed, SettingsError, CredentialError) as error:
-        refuse(f"it does not work yet: {error}", "Nothing was written. Correct the answer, and try again.", Place(FILE))
+        told = there.told(tabs_written(folder).get(name, []))
+        if told.metadata is not None:
+            return Tried(told.metadata, told.missing, secrets, there.connector.own_user(there.asking))
+        why = "; ".join((str(told.trouble), *told.missing))
+    except (NotSent, NoAnswer, SettingsError, CredentialError) as error:
+        why = str(error)
+    _not_yet(why)
+
+
+def _not_yet(why: str) -> NoReturn:
+    refuse(f"it does not work yet: {why}", "Nothing was written. Correct the answer, and try again.", Place(FILE))
 
 
 def _granted(settings: ConnectionSettings, secrets: Mapping[str, str]) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from connectors.base import AuthenticationFailed, NoAnswer, NotSent, Request, Response, Send, Usage
+from connectors.base import AuthenticationFailed, Request, Response, Send, Usage
 from connectors.capture import CaptureFailed
 from connectors.credentials import CredentialError
 from connectors.dialling import Dialled, dial
@@ -120,27 +120,23 @@ def _address(name: str, settings: ConnectionSettings, found: Dialled, now: float
 
 
 def _login(folder: Folder, name: str, part: ConnectionPart, there: Line) -> Iterator[Finding]:
-    tabs = tabs_written(folder).get(name, [])
-    try:
-        now = there.connector.describe(there.send, tabs)
-        missing = there.connector.missing_permissions(there.asking, tabs)
-    except AuthenticationFailed as error:
-        yield Finding(name, "login", "broken", str(error), _connect(part, name))
-        return
-    except (NotSent, NoAnswer) as error:
-        trusted = "SSL" not in str(error)
-        hint = "Check its url, and the network between; then look again." if trusted else _UNTRUSTED
-        yield Finding(name, "login" if trusted else "tls", "broken", str(error), hint)
-        return
-    except CaptureFailed as error:
-        yield Finding(name, "login", "ok", "the login works")
-        hint = f"Check the tabs of {name} in the workflow files, and what its login may see."
-        yield Finding(name, "metadata", "broken", str(error), hint)
-        return
-    yield Finding(name, "login", "ok", "the login works")
-    for sentence in missing:
+    told = there.told(tabs_written(folder).get(name, []))
+    for sentence in told.missing:
         yield Finding(name, "permissions", "broken", sentence, "Grant it in the CRM, then: renkei doctor")
-    yield from _drift(folder, name, now)
+    if told.metadata is not None:
+        yield Finding(name, "login", "ok", "the login works")
+        yield from _drift(folder, name, told.metadata)
+        return
+    words = str(told.trouble)
+    if isinstance(told.trouble, AuthenticationFailed):
+        yield Finding(name, "login", "broken", words, _connect(part, name))
+    elif isinstance(told.trouble, CaptureFailed):
+        hint = f"Check the tabs of {name} in the workflow files, and what its login may see."
+        yield Finding(name, "metadata", "broken", words, hint)
+    elif "SSL" in words:
+        yield Finding(name, "tls", "broken", words, _UNTRUSTED)
+    else:
+        yield Finding(name, "login", "broken", words, "Check its url, and the network between; then look again.")
 
 
 def _connect(part: ConnectionPart, name: str) -> str:

@@ -202,8 +202,7 @@ def _is_worth_something(folder: Path, shown: str) -> None:
         states = dict(database.execute("SELECT state, count(*) FROM ledger GROUP BY state"))
     assert states["done"] > 10
     for word in (
-        "Rejected",
-        "INVALID_DATA",
+        "Rejected(",
         "old.jsonl",
         "did not answer",
         "login was refused",
