@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from io import StringIO
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
@@ -143,20 +143,23 @@ def tried(folder: Folder, name: str, part: ConnectionPart, secrets: Mapping[str,
         WorkflowError: it does not work; the message says what to do.
     """
     try:
-        secrets = _granted(part.settings(name), secrets) if part.kind == "zoho" else secrets
-        known = ConnectionMetadata(connection=name)
-        there = line(part.settings(name), Credentials(name, secrets), known, lambda plain: plain, Shelf())
-        told = there.told(tabs_written(folder).get(name, []))
-        if told.metadata is not None:
-            return Tried(told.metadata, told.missing, secrets, there.connector.own_user(there.asking))
-        why = "; ".join((str(told.trouble), *told.missing))
+        found = _tried(folder, name, part, secrets)
     except (NotSent, NoAnswer, SettingsError, CredentialError) as error:
-        why = str(error)
-    _not_yet(why)
+        found = str(error)
+    if isinstance(found, str):
+        refuse(f"it does not work yet: {found}", "Nothing was written. Correct the answer, and try again.", Place(FILE))
+    return found
 
 
-def _not_yet(why: str) -> NoReturn:
-    refuse(f"it does not work yet: {why}", "Nothing was written. Correct the answer, and try again.", Place(FILE))
+def _tried(folder: Folder, name: str, part: ConnectionPart, secrets: Mapping[str, str]) -> Tried | str:
+    """What was found, or why nothing was."""
+    secrets = _granted(part.settings(name), secrets) if part.kind == "zoho" else secrets
+    known = ConnectionMetadata(connection=name)
+    there = line(part.settings(name), Credentials(name, secrets), known, lambda plain: plain, Shelf())
+    told = there.told(tabs_written(folder).get(name, []))
+    if told.metadata is None:
+        return "; ".join((str(told.trouble), *told.missing))
+    return Tried(told.metadata, told.missing, secrets, there.connector.own_user(there.asking))
 
 
 def _granted(settings: ConnectionSettings, secrets: Mapping[str, str]) -> Mapping[str, str]:
