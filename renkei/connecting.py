@@ -92,7 +92,7 @@ _SECRETS: Mapping[str, tuple[Question, ...]] = {
     "salesforce jwt_bearer": (
         Question("client_id", "Consumer key"),
         Question("username", "User name that the app logs in as"),
-        Question("private_key", "Private key in PEM form, line ends written as \\n"),
+        Question("private_key", "Private key: the path of its PEM file"),
     ),
     "vtiger": (
         Question("username", "User name"),
@@ -104,6 +104,20 @@ _SECRETS: Mapping[str, tuple[Question, ...]] = {
 def secrets_of(kind: str, login: str) -> tuple[Question, ...]:
     """The secrets that a kind of CRM wants with this login."""
     return _SECRETS.get(f"{kind} {login}", _SECRETS.get(kind, ()))
+
+
+def secret_of(question: Question, answer: str) -> str:
+    """The secret that an answer means: a key is read from the file that is named.
+
+    Raises:
+        CredentialError: there is no such file, and the answer is no key either.
+    """
+    if question.name != "private_key" or "-----BEGIN" in answer:
+        return answer
+    try:
+        return Path(answer).expanduser().read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise CredentialError(f"the private key cannot be read ({type(error).__name__}): name its PEM file") from None
 
 
 class Tried(NamedTuple):

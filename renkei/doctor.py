@@ -1,8 +1,9 @@
 """Looking connections over: is each reached, let in, allowed what it needs, in time, in step; and if not, what next."""
 
 import json
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -16,7 +17,7 @@ from connectors.dialling import Dialled, dial
 from connectors.registry import HasOwnNetwork, Line, UnknownConnector, kind_of, line
 from connectors.settings import ConnectionSettings, SettingsError
 from renkei.checking import tabs_written
-from renkei.drift import drifts
+from renkei.drift import drifts, written_tabs
 from renkei.folder import Folder
 from renkei.parts import position_note
 from renkei.settings import ConnectionPart
@@ -121,8 +122,7 @@ def _address(name: str, settings: ConnectionSettings, found: Dialled, now: float
 
 def _login(folder: Folder, name: str, part: ConnectionPart, there: Line) -> Iterator[Finding]:
     told = there.told(tabs_written(folder).get(name, []))
-    for sentence in told.missing:
-        yield Finding(name, "permissions", "broken", sentence, "Grant it in the CRM, then: renkei doctor")
+    yield from _permissions(folder, name, told.missing)
     if told.metadata is not None:
         yield Finding(name, "login", "ok", "the login works")
         yield from _drift(folder, name, told.metadata)
@@ -137,6 +137,19 @@ def _login(folder: Folder, name: str, part: ConnectionPart, there: Line) -> Iter
         yield Finding(name, "tls", "broken", words, _UNTRUSTED)
     else:
         yield Finding(name, "login", "broken", words, "Check its url, and the network between; then look again.")
+
+
+def _permissions(folder: Folder, name: str, missing: Sequence[str]) -> Iterator[Finding]:
+    """What is missing is broken, unless it is about writing where no rule writes: then it is as it should be."""
+    written = {tab.partition(":")[2] for tab in written_tabs(folder.compile(), folder.project)}
+    for sentence in missing:
+        words = set(re.findall(r"\w+", sentence))
+        deletes = re.search("delete", sentence, re.IGNORECASE) is not None
+        writes = re.search("create|update|edit|write", sentence, re.IGNORECASE) is not None
+        if deletes or (writes and not words & written):
+            yield Finding(name, "permissions", "ok", f"{sentence}, and no rule needs it")
+        else:
+            yield Finding(name, "permissions", "broken", sentence, "Grant it in the CRM, then: renkei doctor")
 
 
 def _connect(part: ConnectionPart, name: str) -> str:

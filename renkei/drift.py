@@ -47,6 +47,13 @@ def drifts(edition: Edition, project: Project, learned: ConnectionMetadata, now:
     return [Drift(one, tuple(rule.name for rule in rules if rule.minds(one))) for one in changes(learned, now)]
 
 
+def written_tabs(edition: Edition, project: Project) -> frozenset[str]:
+    """The tabs, with their connection, in which some rule writes."""
+    trees = edition.book.trees
+    nodes = (rule_node(one, trees[one.rule.workflow.main_tab], project) for one in placed_rules(edition))
+    return frozenset(write.tab for node in nodes for write in node.writes)
+
+
 def changes(learned: ConnectionMetadata, now: ConnectionMetadata) -> Iterator[Change]:
     """What is gone or different; what was never learned is no difference, and neither is what is new. Pure."""
     for name, tab in learned.tabs.items():

@@ -113,7 +113,7 @@ def _secrets(project: Folder, name: str, part: ConnectionPart) -> tuple[dict[str
         if not answer:
             answer = _asked(question, outside, hidden=True, kept=kept.text(question.name) if kept else "")
             asked = True
-        found[question.name] = answer
+        found[question.name] = connecting.secret_of(question, answer)
     return found, asked
 
 
@@ -147,7 +147,7 @@ def _tell(name: str, tried: Tried, where: str, following: str) -> None:
     for tab in told.tabs.values():
         typer.echo(f"  {tab.name}: {len(tab.fields)} fields")
     if tried.missing:
-        typer.echo("What this login may not do, and the workflows need:")
+        typer.echo("What this login may not do, and the workflows may need:")
         for sentence in tried.missing:
             typer.echo(f"  {sentence}")
     typer.echo(f"Written: the connection in renkei.yaml; its secrets are kept in {where}.")

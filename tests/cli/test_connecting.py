@@ -125,6 +125,15 @@ def test_credentials_are_renewed_by_connecting_again(sandbox: Sandbox, folder: P
     assert read_folder(folder, {}).credentials("zoho").get("refresh_token").reveal() == good["refresh_token"]
 
 
+def test_a_private_key_is_read_from_its_file(folder: Path) -> None:
+    (folder / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\nno key\n-----END PRIVATE KEY-----\n")
+    words = ["--login", "jwt_bearer", "--url", "https://login.invalid"]
+    answer = connect("salesforce", folder, *words, typed=f"id\nann\n{folder / 'key.pem'}\n")
+    assert "private_key is no RSA key in PEM form" in answer.err, "it was read, and is none"
+    answer = connect("salesforce", folder, *words, typed="id\nann\nnowhere.pem\n")
+    assert "the private key cannot be read (FileNotFoundError): name its PEM file" in answer.err
+
+
 @pytest.mark.parametrize(
     ("words", "typed", "says"),
     [
