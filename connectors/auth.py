@@ -32,6 +32,13 @@ REFUSED = 300.0
 
 _USABLE = re.compile(r"[\x21-\x7e]{1,8192}")
 """What can stand in a header: a token of another shape would break the request, not the login."""
+_DESCRIPTIONS = frozenset({
+    "audience is invalid", "authentication failure", "client identifier invalid", "expired access/refresh token",
+    "expired authorization code", "grant type not supported", "inactive organization", "inactive user",
+    "invalid assertion", "invalid client credentials", "ip restricted", "user hasn't approved this consumer",
+    "user is not admin approved to access this app",
+})  # fmt: skip
+"""What Salesforce says of a refused login, and an operator needs to know; other words may be anything."""
 _BARRED = ("AUTHENTICATION_FAILURE", "OAUTH_SCOPE_MISMATCH", "INVALID_AUTH_HEADER", "API_DISABLED_FOR_ORG")
 """Codes of statuses 401 and 403 that a fresh token does not cure."""
 
@@ -124,7 +131,7 @@ class TokenAuth:
 
     def _refused(self, code: object) -> AuthenticationFailed:
         # A code is a word; whatever else stands there may be anything, and is not told.
-        told = text(code)[:60] if re.fullmatch(r"[\w .:-]+", text(code)) else ""
+        told = text(code)[:80] if re.fullmatch(r"[\w .:'/-]+", text(code)) else ""
         return AuthenticationFailed(f"{self._where()}: login was refused ({told or 'no reason given'}); {self._cure()}")
 
     def _cure(self) -> str:
@@ -239,8 +246,10 @@ class OAuth(TokenAuth):
 
     def _failed(self, answer: dict[str, Any]) -> NotSent:
         code = text(answer.get("error"))
-        throttled = code == "Access Denied" or "rate exceeded" in text(answer.get("error_description"))
-        return NotSent(f"{self._where()}: too many logins, waiting") if throttled else self._refused(code)
+        description = text(answer.get("error_description"))
+        if code == "Access Denied" or "rate exceeded" in description:
+            return NotSent(f"{self._where()}: too many logins, waiting")
+        return self._refused(f"{code}: {description}" if description in _DESCRIPTIONS else code)
 
 
 def renewal(answer: dict[str, Any], now: float) -> float | None:

@@ -28,6 +28,7 @@ from tests.connectors.crms import reply
 CANARY = "canary-5ecret"
 SECRETS = {"client_id": "id", "client_secret": CANARY, "refresh_token": CANARY, "username": "ann", "access_key": CANARY}
 HOUR = 3600.0
+APPROVED = "user is not admin approved to access this app"
 
 
 class Time:
@@ -162,8 +163,8 @@ def write(file: Path, refresh_token: str) -> None:
 def test_what_was_mended_at_the_vendor_is_seen_after_five_minutes() -> None:
     vendor, time = Vendor(), Time()
     auth = login(vendor, Shelf(time))
-    vendor.answer = reply(400, {"error": "invalid_app_access", "error_description": "user is not admin approved"})
-    with pytest.raises(AuthenticationFailed, match="invalid_app_access"):
+    vendor.answer = reply(400, {"error": "invalid_app_access", "error_description": APPROVED})
+    with pytest.raises(AuthenticationFailed, match=r"\(invalid_app_access: user is not admin approved to access this"):
         auth.token()
     vendor.answer = None
     time.now += 301
