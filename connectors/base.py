@@ -8,6 +8,7 @@ import msgspec
 
 from connectors.credentials import Credentials
 from connectors.settings import ConnectionSettings
+from connectors.tokens import Shelf
 from schemas.codec import from_json
 from schemas.commands import Command, Outcome, Rejected, Uncertain
 from schemas.events import ChangeEvent
@@ -99,8 +100,16 @@ class Auth(Protocol):
         """Whether this answer says that the token is no longer good, so that nothing was done."""
         ...
 
+    def barred(self, response: Response) -> str:
+        """Why a fresh token would not help either, and what to do; empty where this answer says no such thing."""
+        ...
+
     def forget(self, token: str) -> None:
         """Do not use this token again; a newer one stays."""
+        ...
+
+    def share(self, shelf: Shelf) -> None:
+        """Keep the token there, with everybody who uses this connection."""
         ...
 
 
@@ -119,8 +128,15 @@ class NoAuth:
         """Never."""
         return False
 
+    def barred(self, response: Response) -> str:
+        """Never."""
+        return ""
+
     def forget(self, token: str) -> None:
         """Nothing to forget."""
+
+    def share(self, shelf: Shelf) -> None:
+        """Nothing to share."""
 
 
 class BadLine(msgspec.Struct, frozen=True):
@@ -195,6 +211,11 @@ class Connector(ABC):
         """Whether the whole connection, not one record, was refused for want of room. Pure."""
         return Pressure(kind="busy") if response.status in _OVERLOADED else None
 
+    @classmethod
+    def completed(cls, settings: ConnectionSettings) -> ConnectionSettings:
+        """The settings with what follows from them, such as the url of a data centre. Raises SettingsError."""
+        return settings
+
     @abstractmethod
     def request(self, commands: Sequence[Command]) -> Request:
         """The request for some commands that share tab, operation, key field and ``trigger_native``. Pure."""
@@ -226,3 +247,14 @@ class Connector(ABC):
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """What the connection says of these tabs, its users and its teams."""
         return self.metadata
+
+    def own_user(self, send: Send) -> str:
+        """The record id of the user that we log in as; empty where that cannot be asked. Raises NotSent or NoAnswer."""
+        return ""
+
+    def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:
+        """What this login may not do that its tabs need, as sentences for an operator; empty where nothing is missing.
+
+        ``send`` is signed; it raises NotSent or NoAnswer.
+        """
+        return []

@@ -1,7 +1,10 @@
 """The network: a pooled session per connection and thread; the line between *not sent* and *no answer*."""
 
+import logging
 import threading
 import time
+from contextlib import suppress
+from socket import SHUT_RDWR
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
+    HTTPError,
     MaxRetryError,
     NewConnectionError,
     SSLError,
@@ -21,19 +25,60 @@ from connectors.base import Auth, AuthenticationFailed, NoAnswer, NotSent, Reque
 from connectors.settings import ConnectionSettings
 
 _BEFORE_SENDING = (NewConnectionError, ConnectTimeoutError, SSLError)
+_NEVER_LEFT = (requests.exceptions.InvalidURL, requests.exceptions.ConnectTimeout, UnicodeError)
+"""Raised before the first byte; a header that is wrong in an answer has a name of its own."""
 _CHUNK = 65_536
+_LONGEST = 30.0
+
+
+_own = threading.local()
+
+
+def _is_foreign(record: logging.LogRecord) -> bool:
+    """Whether a line of urllib3's is not about our requests: it would tell urls, which hold sessions and values."""
+    return not getattr(_own, "is_sending", False)
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_is_foreign)
 
 
 class ForbiddenAddress(NewConnectionError):  # noqa: N818
     """The name led to an address that this connection may not dial."""
 
 
-class _PublicHttp(HTTPConnection):
+class _Timed(HTTPConnection):
+    def getresponse(self) -> Any:
+        """Status and headers, within the timeout in all: a timeout of a socket begins anew with every byte."""
+        watch = threading.Timer(float(self.timeout or _LONGEST), self._hang_up)
+        watch.daemon = True
+        watch.start()
+        try:
+            answer = super().getresponse()
+        finally:
+            watch.cancel()
+        if self._is_late:  # what was cut off looks like the end of the headers
+            answer.close()
+            raise TimeoutError
+        return answer
+
+    _is_late = False
+
+    def _hang_up(self) -> None:
+        self._is_late = True
+        with suppress(OSError, AttributeError):
+            self.sock.shutdown(SHUT_RDWR)
+
+
+class _TimedHttps(_Timed, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _PublicHttp(_Timed):
     def _new_conn(self) -> Any:
         return _checked(self, super()._new_conn())
 
 
-class _PublicHttps(HTTPSConnection):
+class _PublicHttps(_Timed, HTTPSConnection):
     def _new_conn(self) -> Any:
         return _checked(self, super()._new_conn())
 
@@ -46,20 +91,35 @@ def _checked(connection: HTTPConnection, socket: Any) -> Any:
     raise ForbiddenAddress(connection, "a private address: set allow_private if this is meant")
 
 
-class _HttpPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _PublicHttp
+def _pools(http: type[HTTPConnection], https: type[HTTPConnection]) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    return {
+        "http": type("Http", (urllib3.HTTPConnectionPool,), {"ConnectionCls": http}),
+        "https": type("Https", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": https}),
+    }
 
 
-class _HttpsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _PublicHttps
+_PUBLIC = _pools(_PublicHttp, _PublicHttps)
+_ANY = _pools(_Timed, _TimedHttps)
 
 
-class _PublicOnly(HTTPAdapter):
-    """Dials public addresses only."""
+class _Session(requests.Session):
+    """Looks at no redirect: what it leads to is not even read."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None."""
+        return
+
+
+class _Dialling(HTTPAdapter):
+    """Dials public addresses only, or any where private ones are allowed."""
+
+    def __init__(self, pools: dict[str, type[urllib3.HTTPConnectionPool]]) -> None:
+        self._pools = pools
+        super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
 
 class Transport:
@@ -76,18 +136,15 @@ class Transport:
 
     def __call__(self, request: Request) -> Response:
         """The answer. Raises NotSent before the request left, NoAnswer after it."""
-        url = self._url(request.path)
-        headers = {**request.headers}
-        if request.content_type:
-            headers["Content-Type"] = request.content_type
+        session, timeout = self._session(), min(request.timeout, self._settings.timeout)
+        prepared = self._prepared(session, request)
+        _own.is_sending = True
         try:
-            with self._session().request(
-                request.method, url, params=request.params, data=request.body, headers=headers,
-                timeout=(min(10.0, request.timeout), min(request.timeout, self._settings.timeout)),
-                allow_redirects=False, stream=True,
-            ) as answer:  # fmt: skip
+            with session.send(
+                prepared, timeout=(min(10.0, request.timeout), timeout), allow_redirects=False, stream=True
+            ) as answer:
                 return self._read(answer)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError, UnicodeError) as error:
             raise self._failure(error) from None
 
     def close(self) -> None:
@@ -95,9 +152,23 @@ class Transport:
         for session in self._sessions:
             session.close()
 
+    def _prepared(self, session: requests.Session, request: Request) -> requests.PreparedRequest:
+        """The request as it goes out. Raises NotSent where it cannot be one."""
+        headers = {**request.headers, **({"Content-Type": request.content_type} if request.content_type else {})}
+        url = self._url(request.path)
+        try:
+            return session.prepare_request(
+                requests.Request(request.method, url, params=request.params, data=request.body, headers=headers)
+            )
+        except (requests.RequestException, HTTPError, ValueError) as error:
+            raise NotSent(f"{self._where()}: this is no request ({type(error).__name__})") from None
+
     def _url(self, path: str) -> str:
         url = path if "://" in path else f"{self._settings.url}{path}"
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise NotSent(f"{self._where()}: this is no url") from None
         if parts.scheme != "https" and not (parts.scheme == "http" and self._settings.allow_private):
             name = self._settings.connection
             raise NotSent(f"connection {name!r}: {parts.scheme or 'no scheme'}: only https may be used")
@@ -106,18 +177,19 @@ class Transport:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._own, "session", None)
         if session is None:
-            session = self._own.session = requests.Session()
+            session = self._own.session = _Session()
             session.trust_env = False
-            if not self._settings.allow_private:
-                session.mount("http://", _PublicOnly())
-                session.mount("https://", _PublicOnly())
+            session.verify = self._settings.ca_file or True
+            dialling = _Dialling(_ANY if self._settings.allow_private else _PUBLIC)
+            session.mount("http://", dialling)
+            session.mount("https://", dialling)
             self._sessions.append(session)
         return session
 
     def _read(self, answer: requests.Response) -> Response:
         body = bytearray()
         deadline = time.monotonic() + self._settings.timeout
-        for chunk in answer.iter_content(_CHUNK):
+        while chunk := answer.raw.read1(_CHUNK, decode_content=True):  # what has come, so that the clock is seen
             body += chunk
             if time.monotonic() > deadline:
                 raise NoAnswer(f"{self._where()}: an answer that took longer than {self._settings.timeout} s")
@@ -126,7 +198,7 @@ class Transport:
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(status=answer.status_code, headers=headers, body=bytes(body))
 
-    def _failure(self, error: requests.RequestException) -> NotSent | NoAnswer:
+    def _failure(self, error: Exception) -> NotSent | NoAnswer:
         # Only the kind is told: urllib3's texts carry the url, whose parameters may hold a session or a value.
         kind = type(_cause(error)).__name__
         if _before_sending(error):
@@ -137,18 +209,13 @@ class Transport:
         return f"connection {self._settings.connection!r} ({urlsplit(self._settings.url).hostname})"
 
 
-def _cause(error: requests.RequestException) -> BaseException:
+def _cause(error: Exception) -> BaseException:
     inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else error
     return inner.reason if isinstance(inner, MaxRetryError) and inner.reason else inner
 
 
-def _before_sending(error: requests.RequestException) -> bool:
-    never_left = (
-        requests.exceptions.InvalidURL,
-        requests.exceptions.MissingSchema,
-        requests.exceptions.ConnectTimeout,
-    )
-    if isinstance(error, never_left):
+def _before_sending(error: Exception) -> bool:
+    if isinstance(error, _NEVER_LEFT):
         return True
     cause = _cause(error)
     if isinstance(cause, SSLError):
@@ -157,18 +224,23 @@ def _before_sending(error: requests.RequestException) -> bool:
     return isinstance(cause, _BEFORE_SENDING)
 
 
-def authenticated(send: Send, auth: Auth) -> Send:
-    """The same network, signed; an expired token is renewed once and the request repeated: it did nothing."""
+def authenticated(send: Send, auth: Auth, *, stops: bool = True) -> Send:
+    """The same network, signed; an expired token is renewed once and the request repeated: it did nothing.
+
+    An answer that no login cures stops the connection (AuthenticationFailed): nothing was done, and commands wait.
+    ``stops=False`` hands such answers on, to those who ask what a login may do.
+    """
 
     def signed(request: Request) -> Response:
         token = auth.token()
         response = send(auth.sign(request, token))
-        if not auth.expired(response):
-            return response
-        auth.forget(token)
-        response = send(auth.sign(request, auth.token()))
         if auth.expired(response):
-            raise AuthenticationFailed("a fresh login was refused: renew the connection's credentials")
+            auth.forget(token)
+            response = send(auth.sign(request, auth.token()))
+            if auth.expired(response):
+                raise AuthenticationFailed("a fresh login was refused: renew the connection's credentials")
+        if stops and (why := auth.barred(response)):
+            raise AuthenticationFailed(why)
         return response
 
     return signed

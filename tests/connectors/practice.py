@@ -12,6 +12,7 @@ from connectors.ledger import Ledger
 from connectors.limits import Limiter
 from connectors.registry import kind_of
 from connectors.settings import ConnectionSettings
+from connectors.tokens import Shelf
 from connectors.transport import Transport, authenticated
 from connectors.worker import Worker
 from sandbox.server import Crm, Sandbox
@@ -64,6 +65,7 @@ class Desk:
         known = getattr(sandbox.seed, kind).metadata(kind)
         self.connector: Connector = kind_of(kind)(self.settings, known)
         auth = self.connector.authentication(Credentials(kind, self.crm.credentials), self.transport)
+        auth.share(Shelf(lambda: self.clock.now() / 1000))
         self.send: Send = authenticated(self.transport, auth)
         self.database = database
         self.source = ListSource()
