@@ -99,6 +99,10 @@ class Auth(Protocol):
         """Whether this answer says that the token is no longer good, so that nothing was done."""
         ...
 
+    def barred(self, response: Response) -> str:
+        """Why a fresh token would not help either, and what to do; empty where this answer says no such thing."""
+        ...
+
     def forget(self, token: str) -> None:
         """Do not use this token again; a newer one stays."""
         ...
@@ -118,6 +122,10 @@ class NoAuth:
     def expired(self, response: Response) -> bool:
         """Never."""
         return False
+
+    def barred(self, response: Response) -> str:
+        """Never."""
+        return ""
 
     def forget(self, token: str) -> None:
         """Nothing to forget."""
@@ -195,6 +203,11 @@ class Connector(ABC):
         """Whether the whole connection, not one record, was refused for want of room. Pure."""
         return Pressure(kind="busy") if response.status in _OVERLOADED else None
 
+    @classmethod
+    def completed(cls, settings: ConnectionSettings) -> ConnectionSettings:
+        """The settings with what follows from them, such as the url of a data centre. Raises SettingsError."""
+        return settings
+
     @abstractmethod
     def request(self, commands: Sequence[Command]) -> Request:
         """The request for some commands that share tab, operation, key field and ``trigger_native``. Pure."""
@@ -226,3 +239,10 @@ class Connector(ABC):
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """What the connection says of these tabs, its users and its teams."""
         return self.metadata
+
+    def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:
+        """What this login may not do that its tabs need, as sentences for an operator; empty where nothing is missing.
+
+        ``send`` is signed; it raises NotSent or NoAnswer.
+        """
+        return []

@@ -7,9 +7,11 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from connectors.auth import TokenAuth
 from connectors.base import Connector, Request, Response, Send
 from connectors.credentials import Credentials
 from connectors.settings import ConnectionSettings
+from connectors.tokens import Shelf
 from connectors.transport import Transport, authenticated
 from schemas.metadata import ConnectionMetadata
 
@@ -72,14 +74,22 @@ def connect(
     credentials: Credentials,
     metadata: ConnectionMetadata | None = None,
     check: Callable[[], None] | None = None,
+    shelf: Shelf | None = None,
 ) -> tuple[Connector, Send]:
-    """The connector of a connection, and its signed network; ``check`` is the last before a request leaves."""
-    known = metadata or ConnectionMetadata(connection=settings.connection)
-    connector = kind_of(settings.kind)(settings, known)
+    """The connector of a connection, and its signed network; ``check`` is the last before a request leaves.
+
+    Its token is kept on the ``shelf``, where there is one, for everybody who uses the connection.
+    """
+    kind = kind_of(settings.kind)
+    settings = kind.completed(settings)
+    connector = kind(settings, metadata or ConnectionMetadata(connection=settings.connection))
     if isinstance(connector, HasOwnNetwork):
         return connector, _checking(connector.network(credentials), check)
     plain = _checking(Transport(settings), check)
-    return connector, authenticated(plain, connector.authentication(credentials, plain))
+    auth = connector.authentication(credentials, plain)
+    if shelf is not None and isinstance(auth, TokenAuth):
+        auth.share(shelf)
+    return connector, authenticated(plain, auth)
 
 
 def _checking(send: Send, check: Callable[[], None] | None) -> Send:

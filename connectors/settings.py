@@ -5,6 +5,13 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+Login = Literal["refresh_token", "client_credentials", "jwt_bearer", "basic"]
+"""How a connection proves itself where there is a choice: an OAuth flow, or name and key with every request."""
+
+
+class SettingsError(ValueError):
+    """What the settings of a connection say cannot be; the message says what to write."""
+
 
 class ConnectionSettings(BaseModel):
     """One connection, checked when it is loaded."""
@@ -15,9 +22,7 @@ class ConnectionSettings(BaseModel):
     kind: str = Field(description="Which connector serves it: zoho, salesforce, vtiger, email, webhook, file, ...")
     url: str = Field(default="", description="Where its API lives: https://www.zohoapis.eu, smtp://mail:25, ...")
     login_url: str = Field(default="", description="Where tokens are issued; the url itself where empty.")
-    login: Literal["refresh_token", "client_credentials"] = Field(
-        default="refresh_token", description="The OAuth flow."
-    )
+    login: Login = Field(default="refresh_token", description="The OAuth flow; basic: Vtiger's cloud.")
     web_url: str = Field(
         default="", description="Where people open its records; links are empty where it is not known."
     )

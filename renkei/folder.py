@@ -1,7 +1,8 @@
 """A project folder: ``renkei.yaml``, ``workflows/``, ``templates/``, and what was learned of the connections."""
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
@@ -11,6 +12,8 @@ from pathlib import Path
 import pydantic
 
 from connectors.credentials import Credentials, credentials
+from connectors.tokens import Shelf, shelf_at
+from connectors.vaults import place_of
 from renkei.settings import FILE, ProjectFile
 from renkei.tables import declared_tab
 from rules.actions.base import Action
@@ -38,6 +41,8 @@ class Folder:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     state_folder: Path | None = None
     """Another place for the state than the project's own."""
+    clock: Callable[[], float] = field(default=time.time, repr=False)
+    """The seconds by which tokens end and logins are counted."""
 
     @property
     def state(self) -> Path:
@@ -45,9 +50,17 @@ class Folder:
         return self.state_folder or self.path / STATE
 
     def credentials(self, connection: str) -> Credentials:
-        """The secrets of a connection, from the environment or the credentials file."""
-        file = self.state / CREDENTIALS
-        return credentials(connection, self.environment, file if file.exists() else None)
+        """The secrets of a connection: environment, credentials file, and the place that its settings name.
+
+        Raises:
+            CredentialError: a place is not there, or not private.
+        """
+        place = place_of(self.settings.connections[connection].secrets, self.settings.project)
+        return credentials(connection, self.environment, self.state / CREDENTIALS, place)
+
+    def shelf(self, connection: str) -> Shelf:
+        """Where the token of a connection is kept for all processes of this project on this machine."""
+        return shelf_at((self.state / "tokens" / f"{connection}.json").absolute(), self.clock)
 
     @cached_property
     def files(self) -> dict[str, bytes]:

@@ -58,7 +58,7 @@ def on_the_range(path: Path, sandbox: Sandbox, state: Path) -> Folder:
     folder = read_folder(path, environment=_environment(sandbox, read_folder(path)))
     connections = {name: _led(part, sandbox) for name, part in folder.settings.connections.items()}
     settings = folder.settings.model_copy(update={"connections": connections})
-    return replace(folder, settings=settings, state_folder=state)
+    return replace(folder, settings=settings, state_folder=state, clock=lambda: sandbox.clock.now() / 1000)
 
 
 class Player:

@@ -1,10 +1,10 @@
 """``renkei.yaml``: one typed model of a project's settings, without secrets (style rule 10)."""
 
-from typing import Literal
+import re
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connectors.settings import ConnectionSettings
+from connectors.settings import ConnectionSettings, Login
 from rules.calendar_config import CalendarConfig
 from rules.durations import Duration
 from rules.rounds import Limits
@@ -14,6 +14,8 @@ from schemas.values import HOUR, MINUTE, SECOND, to_number
 
 FILE = "renkei.yaml"
 HALF_A_SECOND = SECOND // 2
+_SECRET = re.compile(r"secret|passw|token|(access|api|private|consumer)[_ -]?key|credential")
+"""What a key of a secret looks like; no option of ours does."""
 
 
 class Part(BaseModel):
@@ -39,8 +41,9 @@ class ConnectionPart(Part):
     kind: str = Field(description="zoho, salesforce, vtiger, email, webhook, file, or an installed package's kind.")
     url: str = Field("", description="Where its API lives.")
     login_url: str = Field("", description="Where tokens are issued; the url itself where empty.")
-    login: Literal["refresh_token", "client_credentials"] = Field(
-        "refresh_token", description="How a token is got: the OAuth flow."
+    login: Login = Field("refresh_token", description="How a token is got: the OAuth flow; basic: Vtiger's cloud.")
+    secrets: str = Field(
+        "", description="Where its secrets are, beside environment and file: keyring, or an installed package's place."
     )
     web_url: str = Field("", description="Where people open its records.")
     allow_private: bool = Field(False, description="Whether private and loopback addresses may be used.")
@@ -53,6 +56,20 @@ class ConnectionPart(Part):
     poll: str = Field("30 seconds", description="How often each tab is asked for changes.")
     files: list[FilePart] = Field([], description="The files of a connection of kind file.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _holds_no_secret(cls, written: object) -> object:
+        """Who reads the file reads its secrets, and so does who reads its history."""
+        told = written if isinstance(written, dict) else {}
+        options = told.get("options") if isinstance(told.get("options"), dict) else {}
+        for name in (*told, *(options or {})):
+            if name not in cls.model_fields and _SECRET.search(str(name).lower()):
+                raise ValueError(
+                    f"'{name}' is a secret, and secrets do not stand in {FILE}: remove it here (and renew it, if others"
+                    " have seen the file), then keep it by `renkei connect`, or as RENKEI_<CONNECTION>_<NAME>"
+                )
+        return written
+
     @field_validator("poll")
     @classmethod
     def _has_a_length(cls, poll: str) -> str:
@@ -61,7 +78,7 @@ class ConnectionPart(Part):
 
     def settings(self, name: str) -> ConnectionSettings:
         """The connector's view of the connection."""
-        own = {"key_field", "poll", "files"}
+        own = {"key_field", "poll", "files", "secrets"}
         return ConnectionSettings(connection=name, **self.model_dump(exclude=own))
 
 

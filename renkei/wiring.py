@@ -55,7 +55,7 @@ def wire(folder: Folder, name: str, check: Callable[[], None] | None = None) -> 
     """
     part = folder.settings.connections[name]
     metadata = folder.people(name) if part.kind == "email" else folder.metadata.get(name)
-    connector, send = connect(part.settings(name), folder.credentials(name), metadata, check)
+    connector, send = connect(part.settings(name), folder.credentials(name), metadata, check, folder.shelf(name))
     return Wired(name, part, connector, send)
 
 

@@ -12,7 +12,7 @@ from connectors.credentials import Credentials
 from connectors.directory import Directory, Refused
 from connectors.fields import field_types
 from connectors.reading import READ, not_found
-from connectors.salesforce import reading
+from connectors.salesforce import login, reading
 from connectors.salesforce.capture import capture
 from connectors.salesforce.describe import describe
 from connectors.salesforce.tasks import TAB, create_task
@@ -128,9 +128,17 @@ class SalesforceConnector(Connector):
             return self._there(command, row)
         return RetryLater(command_id=command.id, reason="looked up: not as it should be")
 
+    @classmethod
+    def completed(cls, settings: ConnectionSettings) -> ConnectionSettings:
+        """With the login host where no url is named."""
+        return login.completed(settings)
+
     def authentication(self, credentials: Credentials, send: Send) -> Auth:
-        """A refresh token or client credentials, as the settings say."""
-        return OAuth(self.settings, credentials, send, path="/services/oauth2/token", scheme="Bearer")
+        """A refresh token, client credentials or a signed assertion, as the settings say."""
+        return OAuth(
+            self.settings, credentials, send, path="/services/oauth2/token", scheme="Bearer", named=login.api_host,
+            audience=login.audience(self.settings),
+        )  # fmt: skip
 
     def capture(self, tab: str, send: Send, fields: Sequence[str] = ()) -> Capture:
         """Polls an object by SystemModstamp, deleted rows included."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from connectors.answers import holds, retry, retry_after, text, unreadable
-from connectors.auth import FORM, VtigerSession
+from connectors.auth import FORM, BasicAuth, VtigerSession
 from connectors.base import Auth, Capture, Connector, Limits, Request, Response, Send
 from connectors.checks import refusal, rejected
 from connectors.credentials import Credentials
@@ -138,7 +138,9 @@ class VtigerConnector(Connector):
         return RetryLater(command_id=command.id, reason="looked up: not as it should be")
 
     def authentication(self, credentials: Credentials, send: Send) -> Auth:
-        """The challenge session."""
+        """The challenge session; ``login: basic`` for the cloud."""
+        if self.settings.login == "basic":
+            return BasicAuth(self.settings, credentials)
         return VtigerSession(self.settings, credentials, send)
 
     def capture(self, tab: str, send: Send, fields: Sequence[str] = ()) -> Capture:

@@ -13,7 +13,7 @@ from connectors.fields import field_types
 from connectors.reading import READ, not_found
 from connectors.settings import ConnectionSettings
 from connectors.tasks import TASK
-from connectors.zoho import reading
+from connectors.zoho import centres, reading
 from connectors.zoho.capture import capture
 from connectors.zoho.describe import describe
 from connectors.zoho.tasks import TAB, create_task
@@ -136,9 +136,17 @@ class ZohoConnector(Connector):
             return self._there(command, row)
         return RetryLater(command_id=command.id, reason="looked up: not as it should be")
 
+    @classmethod
+    def completed(cls, settings: ConnectionSettings) -> ConnectionSettings:
+        """With the urls of its data centre."""
+        return centres.completed(settings)
+
     def authentication(self, credentials: Credentials, send: Send) -> Auth:
         """A refresh token; Zoho allows ten access tokens in ten minutes, so they are shared."""
-        return OAuth(self.settings, credentials, send, path="/oauth/v2/token", scheme="Zoho-oauthtoken")
+        return OAuth(
+            self.settings, credentials, send, path="/oauth/v2/token", scheme="Zoho-oauthtoken", host="api_domain",
+            named=centres.api_host,
+        )  # fmt: skip
 
     def capture(self, tab: str, send: Send, fields: Sequence[str] = ()) -> Capture:
         """Polls a module by modified time."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
 
+from connectors.auth import TokenAuth
 from connectors.base import Connector, Limits, Send
 from connectors.credentials import Credentials
 from connectors.echo import EchoBook
@@ -12,6 +13,7 @@ from connectors.ledger import Ledger
 from connectors.limits import Limiter
 from connectors.registry import kind_of
 from connectors.settings import ConnectionSettings
+from connectors.tokens import Shelf
 from connectors.transport import Transport, authenticated
 from connectors.worker import Worker
 from sandbox.server import Crm, Sandbox
@@ -64,6 +66,8 @@ class Desk:
         known = getattr(sandbox.seed, kind).metadata(kind)
         self.connector: Connector = kind_of(kind)(self.settings, known)
         auth = self.connector.authentication(Credentials(kind, self.crm.credentials), self.transport)
+        if isinstance(auth, TokenAuth):
+            auth.share(Shelf(lambda: self.clock.now() / 1000))
         self.send: Send = authenticated(self.transport, auth)
         self.database = database
         self.source = ListSource()

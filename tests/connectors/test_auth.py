@@ -120,14 +120,6 @@ def test_a_login_without_an_answer_sent_nothing_that_matters() -> None:
         oauth(lost).token()
 
 
-def test_requests_go_to_the_instance_that_the_login_named() -> None:
-    auth = oauth(
-        answering(reply(200, {"access_token": "t", "instance_url": "https://mine.example/"})),
-        "client_credentials",
-    )
-    assert auth.sign(Request(method="GET", path="/x"), auth.token()).path == "https://mine.example/x"
-
-
 def test_a_token_goes_to_no_other_host() -> None:
     auth = oauth(Vendor())
     assert auth.sign(Request(method="GET", path="https://crm.example/next"), "t").headers
