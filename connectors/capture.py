@@ -5,11 +5,12 @@ A vendor supplies a ``Reader``; what the poll finds becomes change events whose 
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
 from connectors.base import Polled, Response
+from connectors.idset import pack, unpack
 from schemas.events import ChangeEvent, Operation
 from schemas.values import MINUTE, Image
 
@@ -21,6 +22,9 @@ SETTLED = 2_000
 
 GAP = 15 * MINUTE
 """After a longer silence a captured change is marked as one that may hide several (``coalesced``)."""
+
+FRESH = 5_000
+"""So many ids are kept as they are before they are packed with the others."""
 
 _GONE = "-"
 
@@ -65,10 +69,15 @@ class Page(NamedTuple):
 class Reader(Protocol):
     """How one vendor's tab is read. All three raise NotSent, NoAnswer or CaptureFailed."""
 
-    overlap: int
-    """Milliseconds that a change may become visible late: each round starts this much before the last change."""
-    sweep_every: int
-    """Milliseconds between full readings of all ids, to find deletions; 0 where the vendor tells deletions."""
+    @property
+    def overlap(self) -> int:
+        """Milliseconds that a change may become visible late: each round starts this much before the last change."""
+        ...
+
+    @property
+    def sweep_every(self) -> int:
+        """Milliseconds between full readings of all ids, to find deletions; 0 where the vendor tells deletions."""
+        ...
 
     def rows(self, after: Mark, loading: bool) -> Page:
         """One page of rows after a mark."""
@@ -80,6 +89,15 @@ class Reader(Protocol):
 
     def ids(self) -> set[str]:
         """The ids of all records, for a sweep."""
+        ...
+
+
+@runtime_checkable
+class LocalTimes(Protocol):
+    """A reader whose CRM tells times of a zone without saying which of two equal ones is meant."""
+
+    def repeated(self, now: int) -> int:
+        """Milliseconds of local time that came twice lately: the clocks were put back. 0 at any other time."""
         ...
 
 
@@ -103,7 +121,12 @@ class _Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     coalesced: bool = False
     seen: dict[str, _Seen] = {}
     """What was told of the overlap."""
+    reach: int = 0
+    """How far before the newest change the round that is going on began."""
     known: list[str] = []
+    """The ids that were told, for sweeps; packed."""
+    fresh: list[str] = []
+    """The same, not packed yet."""
     swept_at: int = 0
 
 
@@ -133,7 +156,9 @@ class PollingCapture:
         return Polled(events=events, position=msgspec.json.encode(at), more=page.more, loaded=at.loaded)
 
     def _begin(self, at: _Position, now: int) -> None:
-        at.floor = max(0, at.high - self._reader.overlap)
+        twice = self._reader.repeated(now) if isinstance(self._reader, LocalTimes) else 0
+        at.reach = self._reader.overlap + twice
+        at.floor = max(0, at.high - at.reach)
         at.mark = Mark(at.floor)
         at.coalesced = now - at.polled_at > GAP
         at.polled_at = now
@@ -143,7 +168,7 @@ class PollingCapture:
             return self._delete(at, Gone(row.id, row.modified, row.actor), now) if at.loaded else None
         before = at.seen.get(row.id)
         digest = blake2b(repr(sorted(row.image.items())).encode(), digest_size=9).hexdigest()
-        if before and (before.digest == digest or row.modified < before.modified):
+        if before and (before.digest == digest or self._is_stale(at, row, before)):
             return None
         op = _operation(at, row, before)
         position = self._remember(at, row.id, row.modified, digest, now)
@@ -152,6 +177,10 @@ class PollingCapture:
             committed_at=row.modified, seen_at=now, source_position=position,
             coalesced=at.coalesced and at.loaded,
         )  # fmt: skip
+
+    def _is_stale(self, at: _Position, row: Row, before: _Seen) -> bool:
+        """Whether a row is older than what was told; in an hour that comes twice, its time does not tell."""
+        return row.modified < before.modified and at.reach <= self._reader.overlap
 
     def _deletions(self, at: _Position, now: int) -> list[ChangeEvent]:
         if not at.loaded and not self._reader.sweep_every:
@@ -164,9 +193,9 @@ class PollingCapture:
         if at.loaded and now - at.swept_at < self._reader.sweep_every:
             return []
         there = self._reader.ids()
-        missing = [Gone(known, now) for known in at.known if known not in there]
-        at.known, at.swept_at = sorted(there & set(at.known)), now
-        return missing
+        told = _told(at) or there
+        at.known, at.fresh, at.swept_at = pack(there & told), [], now
+        return [Gone(known, now) for known in sorted(told - there)]
 
     def _delete(self, at: _Position, gone: Gone, now: int) -> ChangeEvent | None:
         before = at.seen.get(gone.id)
@@ -174,6 +203,8 @@ class PollingCapture:
             return None  # told already, or restored since
         if before is None and gone.at < at.since - self._reader.overlap:
             return None  # gone before the first load began, so never told
+        if before is None and self._reader.sweep_every and gone.id not in _told(at):
+            return None  # never told either, though the CRM does not say when it went
         position = self._remember(at, gone.id, gone.at, _GONE, now)
         return ChangeEvent(
             tab=self._tab, record_id=gone.id, op="delete", actor=gone.actor,
@@ -185,17 +216,27 @@ class PollingCapture:
         # A second may hold several changes. How far into it we looked breaks the tie, so that a position rises even
         # where we died after telling a change and tell the next one of that second without knowing of the first.
         tie = min(max(0, now - modified), SETTLED)
-        if before and before.modified == modified:
-            tie = max(tie, before.tie + 1)
+        if before and before.modified >= modified:
+            modified, tie = before.modified, max(tie, before.tie + 1)
         at.seen[record_id] = _Seen(modified, digest, tie)
         at.high = max(at.high, modified)
         if self._reader.sweep_every and digest != _GONE and (before is None or before.digest == _GONE):
-            at.known.append(record_id)
+            self._note(at, record_id)
         return (modified << TIE_BITS) | tie
 
+    def _note(self, at: _Position, record_id: str) -> None:
+        at.fresh.append(record_id)
+        if len(at.fresh) >= FRESH:
+            at.known, at.fresh = pack(_told(at)), []
+
     def _prune(self, at: _Position) -> None:
-        floor = at.high - self._reader.overlap
+        floor = at.high - at.reach
         at.seen = {name: seen for name, seen in at.seen.items() if seen.modified >= floor}
+
+
+def _told(at: _Position) -> set[str]:
+    """The ids that were told and are not known to be gone."""
+    return unpack(at.known) | set(at.fresh)
 
 
 def _operation(at: _Position, row: Row, before: _Seen | None) -> Operation:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import requests
-from vtiger_cloudsdk_restapi import Client
+from vtiger_cloudsdk_restapi import Client  # type: ignore[import-untyped]  # the vendor gives no types
 
 from sandbox.server import Sandbox
 from tests.sandbox.vtiger_seed import SALES
