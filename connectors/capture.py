@@ -165,7 +165,8 @@ class PollingCapture:
 
     def _row(self, at: _Position, row: Row, now: int) -> ChangeEvent | None:
         if row.gone:
-            return self._delete(at, Gone(row.id, row.modified, row.actor), now) if at.loaded else None
+            told = at.loaded and self._was_told(at, row.id)
+            return self._delete(at, Gone(row.id, row.modified, row.actor), now) if told else None
         before = at.seen.get(row.id)
         digest = blake2b(repr(sorted(row.image.items())).encode(), digest_size=9).hexdigest()
         if before and (before.digest == digest or self._is_stale(at, row, before)):
@@ -177,6 +178,10 @@ class PollingCapture:
             committed_at=row.modified, seen_at=now, source_position=position,
             coalesced=at.coalesced and at.loaded,
         )  # fmt: skip
+
+    def _was_told(self, at: _Position, record_id: str) -> bool:
+        """Whether a record was told; yes where nobody keeps ids for sweeps."""
+        return not self._reader.sweep_every or record_id in at.seen or record_id in _told(at)
 
     def _is_stale(self, at: _Position, row: Row, before: _Seen) -> bool:
         """Whether a row is older than what was told; in an hour that comes twice, its time does not tell."""
@@ -203,8 +208,6 @@ class PollingCapture:
             return None  # told already, or restored since
         if before is None and gone.at < at.since - self._reader.overlap:
             return None  # gone before the first load began, so never told
-        if before is None and self._reader.sweep_every and gone.id not in _told(at):
-            return None  # never told either, though the CRM does not say when it went
         position = self._remember(at, gone.id, gone.at, _GONE, now)
         return ChangeEvent(
             tab=self._tab, record_id=gone.id, op="delete", actor=gone.actor,

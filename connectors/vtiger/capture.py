@@ -8,10 +8,11 @@ deals of a deleted account vanish without a trace. Options: ``changes`` (``sync`
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
-from connectors.base import Capture, Response, Send
+from connectors.answers import text
+from connectors.base import Capture, Send
 from connectors.capture import CaptureFailed, Gone, Mark, Page, PollingCapture, Row
 from connectors.fields import field_types, milliseconds
 from connectors.settings import ConnectionSettings, SettingsError
@@ -123,13 +124,10 @@ class VtigerReader:
 
     def _query(self, query: str) -> list[dict[str, Any]]:
         response = self._send(self._surface.get("query", query=query))
-        result = self._result(response)
-        return result if isinstance(result, list) else []
-
-    def _result(self, response: Response) -> Any:
         answer = envelope(response)
-        if answer and answer["success"]:
-            return answer.get("result")
+        result = answer.get("result") if answer and answer["success"] else None
+        if _are_rows(result):
+            return list(result)
         reason = error_code(answer) if answer else ""
         raise CaptureFailed(f"reading Vtiger module {self._tab}: status {response.status} {reason}".rstrip())
 
@@ -137,14 +135,14 @@ class VtigerReader:
         modified = milliseconds(row.get("modifiedtime"), self._zone) or 0
         created = milliseconds(row.get("createdtime"), self._zone) or 0
         kept = {name: raw for name, raw in row.items() if self._fields is None or name in self._fields}
-        return Row(row["id"], image(kept, self._types, self._zone), modified, created, row.get("modifiedby") or "")
+        return Row(row["id"], image(kept, self._types, self._zone), modified, created, text(row.get("modifiedby")))
 
     def _offset(self, at: int) -> timedelta:
         return datetime.fromtimestamp(at // SECOND, UTC).astimezone(self._zone).utcoffset() or timedelta()
 
     def _number(self, option: str, default: int) -> int:
         told = self._options.get(option, "")
-        return int(told) if told.isdigit() else default
+        return int(told) if told.isdecimal() else default
 
 
 def _wished(settings: ConnectionSettings) -> bool | None:
@@ -157,9 +155,12 @@ def _wished(settings: ConnectionSettings) -> bool | None:
 def _page_in(answer: dict[str, Any]) -> dict[str, Any] | None:
     """The result of ``sync``; none where it has another form."""
     result = answer.get("result")
-    if not isinstance(result, dict) or not str(result.get("lastModifiedTime", "")).isdigit():
+    if not isinstance(result, dict) or not str(result.get("lastModifiedTime", "")).isdecimal():
         return None
-    rows, gone = result.get("updated"), result.get("deleted")
-    well = isinstance(rows, list) and all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in rows)
+    gone = result.get("deleted")
     ids = isinstance(gone, list) and all(isinstance(record_id, str) for record_id in gone)
-    return result if well and ids else None
+    return result if ids and _are_rows(result.get("updated")) else None
+
+
+def _are_rows(rows: Any) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(rows, list) and all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in rows)

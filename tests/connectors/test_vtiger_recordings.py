@@ -18,6 +18,7 @@ from connectors.vtiger.capture import VtigerReader
 from schemas.codec import from_json, to_json
 from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater, Uncertain
 from schemas.metadata import ConnectionMetadata
+from schemas.values import parse_instant
 from tests.connectors.crms import settings_of
 from tests.sandbox.recordings import MISSING, RECORDINGS, VERSIONS, Exchange, exchanges, result_of, rows_of
 
@@ -214,3 +215,47 @@ def test_the_recordings_hold_answers_of_every_kind(version: str) -> None:
     """The tests above would say nothing about kinds that are not recorded."""
     kinds = {meaning(one) for operation in WRITES for one in of(operation, version)}
     assert kinds == {Applied, Rejected, Uncertain, RetryLater}
+
+
+def test_a_recorded_time_is_of_the_servers_zone(vtiger: VtigerConnector, version: str) -> None:
+    made = [one for one in of("create", version) if one.file == "timezone"]
+    zones = []
+    for exchange in made:
+        zone = exchange.label.rpartition(" ")[2]
+        there = VtigerConnector(vtiger.settings.model_copy(update={"zone": zone}), vtiger.metadata)
+        [outcome] = there.outcomes([written(exchange)], response(exchange))
+        assert isinstance(outcome, Applied)
+        assert abs(parse_instant(outcome.fields["modifiedtime"]) - exchange.at) < 2_000
+        zones.append(zone)
+    assert set(zones) == {"UTC", "Europe/Berlin", "America/New_York"}
+
+
+def moved(vtiger: VtigerConnector, version: str, label: str) -> tuple[int, int]:
+    """The modified time that an answer tells, and when it was asked, in whole seconds."""
+    exchange = next(one for one in exchanges(version) if one.file == "modifiedtime" and one.label == label)
+    [outcome] = vtiger.outcomes([written(exchange)], response(exchange))
+    assert isinstance(outcome, Applied)
+    return parse_instant(outcome.fields["modifiedtime"]) // 1000, exchange.at // 1000
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "revise with the same value it already has",
+        "revise with only the id",
+        "revise that tries to set modifiedtime and createdtime",
+        "revise readonly lead_no",
+        "create with createdtime and modifiedtime given",
+    ],
+)
+def test_every_write_moves_the_modified_time_and_none_can_set_it(
+    vtiger: VtigerConnector, version: str, label: str
+) -> None:
+    told, asked = moved(vtiger, version, label)
+    assert 0 <= told - asked <= 1
+
+
+def test_edits_within_one_second_have_one_modified_time(vtiger: VtigerConnector, version: str) -> None:
+    """So a capture compares content, and a conditional write cannot tell them apart."""
+    times = [moved(vtiger, version, f"revise in a burst {number}")[0] for number in range(5)]
+    assert len(set(times)) < len(times)
