@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from connectors.answers import text
+from connectors.answers import retry_after, text
 from connectors.auth import FORM
 from connectors.base import Pressure, Request, Response, Usage
 from connectors.settings import ConnectionSettings, SettingsError
@@ -20,7 +20,7 @@ RESTAPI = "/restapi/v1/vtiger/default"
 DUPLICATE = "DUPLICATE"
 """The unique rule's refusal, whose code is the number 0."""
 
-_MINUTE, _DAY = 60.0, 86_400.0
+_MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 
 
 class Surface(NamedTuple):
@@ -88,14 +88,19 @@ def usage(response: Response) -> Sequence[Usage]:
 
 
 def pressure(response: Response) -> Pressure | None:
-    """What a refusal of the whole connection says; 403 is a refusal of this call alone."""
+    """What a refusal of the whole connection says; 403 is a refusal of this call alone.
+
+    A 429 that no header explains (a proxy's) waits as long as ``Retry-After`` says, and no longer.
+    """
     if response.status == 503:
         return Pressure(kind="unwell")
     if response.status != 429:
         return None
     if _number(response, "x-ratelimit-remaining") == 0:
-        return Pressure(kind="spent", after=_until(response, "x-ratelimit-reset", _DAY))
-    return Pressure(kind="busy", after=_until(response, "x-floodcontrol-reset", _MINUTE))
+        return Pressure(kind="spent", after=_until(response, "x-ratelimit-reset", _DAY, _HOUR))
+    if _number(response, "x-floodcontrol-reset") is None:
+        return Pressure(kind="busy", after=retry_after(response))
+    return Pressure(kind="busy", after=_until(response, "x-floodcontrol-reset", _MINUTE, _MINUTE))
 
 
 def _usage(response: Response, quota: Any, prefix: str, most: str) -> Usage | None:
@@ -111,14 +116,14 @@ def _usage(response: Response, quota: Any, prefix: str, most: str) -> Usage | No
     )
 
 
-def _until(response: Response, header: str, most: float) -> float:
-    """Seconds from the answer's own date to a reset; the whole period where either is not told."""
+def _until(response: Response, header: str, most: float, unsaid: float) -> float:
+    """Seconds from the answer's own date to a reset, within its period; ``unsaid`` where either is not told."""
     reset = _number(response, header)
     try:
         said = parsedate_to_datetime(response.headers.get("date", "")).timestamp()
     except ValueError:
-        return most
-    return most if reset is None else min(max(reset - said, 1.0), most)
+        return unsaid
+    return unsaid if reset is None else min(max(reset - said, 1.0), most)
 
 
 def _number(response: Response, header: str) -> int | None:

@@ -11,6 +11,7 @@ from connectors.base import Pressure, Response, Usage
 from connectors.capture import CaptureFailed, Mark
 from connectors.idset import pack, unpack
 from connectors.settings import ConnectionSettings, SettingsError
+from connectors.testing import ConnectorContract
 from connectors.vtiger import VtigerConnector
 from connectors.vtiger.capture import VtigerReader
 from connectors.vtiger.surface import RESTAPI, surface_of
@@ -56,6 +57,29 @@ values = st.recursive(
     ), inner, max_size=5),
     max_leaves=12,
 )  # fmt: skip
+
+
+class TestWebserviceContract(ConnectorContract):
+    """The contract for all that webservice.php can do; a conversion without a result is refused, not uncertain."""
+
+    connector = EITHER["webservice"]
+    commands = tuple(command(operation) for operation in OPERATIONS if operation != "convert")
+
+    def answered(self, commands: Sequence[Command]) -> Response:
+        """The record, by id or as rows."""
+        row = {"id": commands[0].record_id or "10x9", "modifiedtime": "2026-01-02 03:04:05"}
+        if commands[0].operation == "note":
+            row["id"] = "30x4"
+        result: object = [row] if commands[0].operation == "read" else row
+        return Response(status=200, body=to_json({"success": True, "result": result}))
+
+
+class TestCloudContract(TestWebserviceContract):
+    """The same for the cloud."""
+
+    connector = EITHER["cloud"]
+
+
 rows = st.lists(st.dictionaries(st.sampled_from(["id", "modifiedtime", "Name"]), scalars, max_size=3), max_size=3)
 pages = st.fixed_dictionaries(
     {"updated": rows | values, "deleted": values | st.lists(st.text(max_size=5)), "lastModifiedTime": scalars}
@@ -121,11 +145,12 @@ AT = 1_800_000_000
 @pytest.mark.parametrize(
     ("status", "told", "pressure"),
     [
-        (429, {}, Pressure(kind="busy", after=60.0)),
+        (429, {}, Pressure(kind="busy")),
+        (429, {"retry-after": "9"}, Pressure(kind="busy", after=9.0)),
         (429, {"x-floodcontrol-reset": str(AT + 17), "x-floodcontrol-remaining": "0"}, Pressure(kind="busy", after=17)),
         (429, {"x-floodcontrol-reset": str(AT - 9)}, Pressure(kind="busy", after=1.0)),
         (429, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(AT + 7200)}, Pressure(kind="spent", after=7200)),
-        (429, {"x-ratelimit-remaining": "0"}, Pressure(kind="spent", after=86_400)),
+        (429, {"x-ratelimit-remaining": "0"}, Pressure(kind="spent", after=3_600)),
         (503, {}, Pressure(kind="unwell")),
         (403, {}, None),
         (200, {"x-floodcontrol-remaining": "0"}, None),
