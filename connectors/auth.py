@@ -82,7 +82,8 @@ class TokenAuth:
             return kept.good(proof, now) or self._renewed(kept, proof, now)
 
     def _renewed(self, kept: Kept, proof: str, now: float) -> Token:
-        self._shelf.refuse(proof, now)
+        if words := self._shelf.refused(proof, now):
+            raise AuthenticationFailed(words)
         self._refuse_haste(kept.must_wait(now))
         kept.logins.append(now)
         kept.token, kept.proof = None, proof
@@ -94,8 +95,8 @@ class TokenAuth:
         return kept.token
 
     def _refuse_haste(self, wait: float) -> None:
-        if wait:
-            raise NotSent(f"{self._where()}: enough logins for now, the next one in {wait:.0f} s")
+        if wait:  # how long is not told: the sentence would be another one each time, and told each time
+            raise NotSent(f"{self._where()}: as many logins as ten minutes may see have left; the next one waits")
 
     def _proof(self) -> str:
         """Tells these credentials from others, read anew: an operator may have renewed them."""
@@ -293,6 +294,9 @@ class BasicAuth:
     def forget(self, token: str) -> None:
         """Read the credentials again."""
         self._token = ""
+
+    def share(self, shelf: Shelf) -> None:
+        """Nothing: no login gives this token."""
 
 
 class _Overtaken(Exception):  # noqa: N818 - it reaches nobody

@@ -8,6 +8,7 @@ import msgspec
 
 from connectors.credentials import Credentials
 from connectors.settings import ConnectionSettings
+from connectors.tokens import Shelf
 from schemas.codec import from_json
 from schemas.commands import Command, Outcome, Rejected, Uncertain
 from schemas.events import ChangeEvent
@@ -107,6 +108,10 @@ class Auth(Protocol):
         """Do not use this token again; a newer one stays."""
         ...
 
+    def share(self, shelf: Shelf) -> None:
+        """Keep the token there, with everybody who uses this connection."""
+        ...
+
 
 class NoAuth:
     """Requests that need no proof."""
@@ -129,6 +134,9 @@ class NoAuth:
 
     def forget(self, token: str) -> None:
         """Nothing to forget."""
+
+    def share(self, shelf: Shelf) -> None:
+        """Nothing to share."""
 
 
 class BadLine(msgspec.Struct, frozen=True):
@@ -243,6 +251,10 @@ class Connector(ABC):
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """What the connection says of these tabs, its users and its teams."""
         return self.metadata
+
+    def own_user(self, send: Send) -> str:
+        """The record id of the user that we log in as; empty where that cannot be asked. Raises NotSent or NoAnswer."""
+        return ""
 
     def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:
         """What this login may not do that its tabs need, as sentences for an operator; empty where nothing is missing.

@@ -152,7 +152,7 @@ class SecretFile:
     def keep(self, connection: str, secrets: Mapping[str, str]) -> None:
         """Write them, what else stands there stays. Raises CredentialError."""
         text, yaml = StringIO(), YAML(typ="safe", pure=True)
-        yaml.default_style = '"'  # no other style brings back every character
+        yaml.default_style = '"'  # type: ignore[assignment] # no other style brings back every character
         yaml.dump({**self._content(), connection: {**self.secrets(connection), **secrets}}, text)
         fresh = self._file.with_suffix(".new")
         with suppress(FileNotFoundError):

@@ -1,14 +1,15 @@
 """Which kinds of connections there are: ours, and those of installed packages (``renkei.connectors``)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from connectors.auth import TokenAuth
-from connectors.base import Connector, Request, Response, Send
+from connectors.base import Connector, NoAnswer, NotSent, Request, Response, Send
+from connectors.capture import CaptureFailed
 from connectors.credentials import Credentials
 from connectors.settings import ConnectionSettings
 from connectors.tokens import Shelf
@@ -69,6 +70,36 @@ def kind_of(name: str, known: Kinds | None = None) -> type[Connector]:
     raise UnknownConnector(f"no connector of kind {name!r} is installed. {hint}")
 
 
+class Told(NamedTuple):
+    """What a CRM told of itself (none where it did not: then why), and what the login may not do, as sentences."""
+
+    metadata: ConnectionMetadata | None
+    missing: tuple[str, ...] = ()
+    trouble: Exception | None = None
+
+
+class Line(NamedTuple):
+    """A connection that can be used: its connector, its network, and the same for asking what the login may do.
+
+    On ``send`` an answer that no login cures stops the connection; ``asking`` hands it on.
+    """
+
+    connector: Connector
+    send: Send
+    asking: Send
+
+    def told(self, tabs: Sequence[str]) -> Told:
+        """What there is and what is missing; a permission that is missing may be why the rest is not told."""
+        try:
+            found, trouble = self.connector.describe(self.send, tabs), None
+        except (NotSent, NoAnswer, CaptureFailed) as error:
+            found, trouble = None, error
+        missing: list[str] = []
+        with suppress(NotSent, NoAnswer, CaptureFailed):
+            missing = self.connector.missing_permissions(self.asking, tabs)
+        return Told(found, tuple(_sentence(one) for one in missing), trouble)
+
+
 def connect(
     settings: ConnectionSettings,
     credentials: Credentials,
@@ -80,16 +111,34 @@ def connect(
 
     Its token is kept on the ``shelf``, where there is one, for everybody who uses the connection.
     """
+    known = metadata or ConnectionMetadata(connection=settings.connection)
+    connector, send, _ = line(settings, credentials, known, lambda plain: _checking(plain, check), shelf)
+    return connector, send
+
+
+def line(
+    settings: ConnectionSettings,
+    credentials: Credentials,
+    metadata: ConnectionMetadata,
+    around: Callable[[Send], Send],
+    shelf: Shelf | None = None,
+) -> Line:
+    """A connection whose requests, logins included, all pass through what is put ``around`` the network."""
     kind = kind_of(settings.kind)
     settings = kind.completed(settings)
-    connector = kind(settings, metadata or ConnectionMetadata(connection=settings.connection))
+    connector = kind(settings, metadata)
     if isinstance(connector, HasOwnNetwork):
-        return connector, _checking(connector.network(credentials), check)
-    plain = _checking(Transport(settings), check)
+        own = around(connector.network(credentials))
+        return Line(connector, own, own)
+    plain = around(Transport(settings))
     auth = connector.authentication(credentials, plain)
-    if shelf is not None and isinstance(auth, TokenAuth):
+    if shelf is not None:
         auth.share(shelf)
-    return connector, authenticated(plain, auth)
+    return Line(connector, authenticated(plain, auth), authenticated(plain, auth, stops=False))
+
+
+def _sentence(missing: str) -> str:
+    return missing if " " in missing else f"the scope {missing} is missing"
 
 
 def _checking(send: Send, check: Callable[[], None] | None) -> Send:

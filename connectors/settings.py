@@ -29,6 +29,7 @@ class ConnectionSettings(BaseModel):
     allow_private: bool = Field(
         default=False, description="Whether private and loopback addresses, and plain http, may be used."
     )
+    ca_file: str = Field(default="", description="Certificates (PEM) of an authority that is trusted instead.")
     timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for an answer.")
     max_answer: int = Field(default=32 * 2**20, gt=0, description="The largest answer that is read, in bytes.")
     user: str = Field(default="", description="The record id of the user that we log in as, by which echoes are known.")
@@ -39,6 +40,11 @@ class ConnectionSettings(BaseModel):
     @field_validator("url", "login_url")
     @classmethod
     def _no_secret_in_url(cls, url: str) -> str:
-        if urlsplit(url).username or urlsplit(url).password:
-            raise ValueError("a url must not carry credentials: put them in RENKEI_<CONNECTION>_<NAME> instead")
-        return url.rstrip("/")
+        return without_secret(url).rstrip("/")
+
+
+def without_secret(url: str) -> str:
+    """The url. Raises ValueError where it carries credentials, or is none."""
+    if urlsplit(url).username or urlsplit(url).password:
+        raise ValueError("a url must not carry credentials: put them in RENKEI_<CONNECTION>_<NAME> instead")
+    return url

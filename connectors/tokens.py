@@ -12,8 +12,6 @@ from typing import BinaryIO
 
 import msgspec
 
-from connectors.base import AuthenticationFailed
-
 WINDOW = 600.0
 """Seconds within which logins are counted."""
 MOST = 10
@@ -65,11 +63,10 @@ class Shelf:
         """These credentials were refused: they are not worth another try before this time."""
         self._refusal = (proof, until, words)
 
-    def refuse(self, proof: str, now: float) -> None:
-        """Raises AuthenticationFailed where these credentials were refused a short while ago."""
+    def refused(self, proof: str, now: float) -> str:
+        """Why these credentials were refused a short while ago; empty where they were not."""
         refused, until, words = self._refusal
-        if proof == refused and now < until:
-            raise AuthenticationFailed(words)
+        return words if proof == refused and now < until else ""
 
 
 class FileShelf(Shelf):

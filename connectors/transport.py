@@ -1,5 +1,6 @@
 """The network: a pooled session per connection and thread; the line between *not sent* and *no answer*."""
 
+import logging
 import threading
 import time
 from contextlib import suppress
@@ -24,12 +25,21 @@ from connectors.base import Auth, AuthenticationFailed, NoAnswer, NotSent, Reque
 from connectors.settings import ConnectionSettings
 
 _BEFORE_SENDING = (NewConnectionError, ConnectTimeoutError, SSLError)
-_NEVER_LEFT = (
-    requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidHeader, requests.exceptions.ConnectTimeout, UnicodeError,
-)  # fmt: skip
+_NEVER_LEFT = (requests.exceptions.InvalidURL, requests.exceptions.ConnectTimeout, UnicodeError)
+"""Raised before the first byte; a header that is wrong in an answer has a name of its own."""
 _CHUNK = 65_536
 _LONGEST = 30.0
+
+
+_own = threading.local()
+
+
+def _is_foreign(record: logging.LogRecord) -> bool:
+    """Whether a line of urllib3's is not about our requests: it would tell urls, which hold sessions and values."""
+    return not getattr(_own, "is_sending", False)
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_is_foreign)
 
 
 class ForbiddenAddress(NewConnectionError):  # noqa: N818
@@ -43,11 +53,18 @@ class _Timed(HTTPConnection):
         watch.daemon = True
         watch.start()
         try:
-            return super().getresponse()
+            answer = super().getresponse()
         finally:
             watch.cancel()
+        if self._is_late:  # what was cut off looks like the end of the headers
+            answer.close()
+            raise TimeoutError
+        return answer
+
+    _is_late = False
 
     def _hang_up(self) -> None:
+        self._is_late = True
         with suppress(OSError, AttributeError):
             self.sock.shutdown(SHUT_RDWR)
 
@@ -85,6 +102,14 @@ _PUBLIC = _pools(_PublicHttp, _PublicHttps)
 _ANY = _pools(_Timed, _TimedHttps)
 
 
+class _Session(requests.Session):
+    """Looks at no redirect: what it leads to is not even read."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None."""
+        return
+
+
 class _Dialling(HTTPAdapter):
     """Dials public addresses only, or any where private ones are allowed."""
 
@@ -111,16 +136,13 @@ class Transport:
 
     def __call__(self, request: Request) -> Response:
         """The answer. Raises NotSent before the request left, NoAnswer after it."""
-        url = self._url(request.path)
-        headers = {**request.headers}
-        if request.content_type:
-            headers["Content-Type"] = request.content_type
+        session, timeout = self._session(), min(request.timeout, self._settings.timeout)
+        prepared = self._prepared(session, request)
+        _own.is_sending = True
         try:
-            with self._session().request(
-                request.method, url, params=request.params, data=request.body, headers=headers,
-                timeout=(min(10.0, request.timeout), min(request.timeout, self._settings.timeout)),
-                allow_redirects=False, stream=True,
-            ) as answer:  # fmt: skip
+            with session.send(
+                prepared, timeout=(min(10.0, request.timeout), timeout), allow_redirects=False, stream=True
+            ) as answer:
                 return self._read(answer)
         except (requests.RequestException, HTTPError, UnicodeError) as error:
             raise self._failure(error) from None
@@ -129,6 +151,17 @@ class Transport:
         """Closes the pooled connections of all threads."""
         for session in self._sessions:
             session.close()
+
+    def _prepared(self, session: requests.Session, request: Request) -> requests.PreparedRequest:
+        """The request as it goes out. Raises NotSent where it cannot be one."""
+        headers = {**request.headers, **({"Content-Type": request.content_type} if request.content_type else {})}
+        url = self._url(request.path)
+        try:
+            return session.prepare_request(
+                requests.Request(request.method, url, params=request.params, data=request.body, headers=headers)
+            )
+        except (requests.RequestException, HTTPError, ValueError) as error:
+            raise NotSent(f"{self._where()}: this is no request ({type(error).__name__})") from None
 
     def _url(self, path: str) -> str:
         url = path if "://" in path else f"{self._settings.url}{path}"
@@ -144,8 +177,9 @@ class Transport:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._own, "session", None)
         if session is None:
-            session = self._own.session = requests.Session()
+            session = self._own.session = _Session()
             session.trust_env = False
+            session.verify = self._settings.ca_file or True
             dialling = _Dialling(_ANY if self._settings.allow_private else _PUBLIC)
             session.mount("http://", dialling)
             session.mount("https://", dialling)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from connectors.credentials import CredentialError
 from connectors.registry import kind_of
+from renkei.drift import drifts
 from renkei.folder import Folder
 from renkei.settings import FILE
 from renkei.stories import Story, read_stories
@@ -13,6 +14,7 @@ from rules.book import Book, Workflow
 from rules.errors import Place, Problem, Problems, WorkflowError
 from rules.publishing import Edition, compile_drafts
 from rules.tabs import tab_name
+from schemas.metadata import ConnectionMetadata
 
 """Kinds of connections that are not asked what they hold."""
 
@@ -34,21 +36,40 @@ class Chapter(NamedTuple):
 
 def asked(folder: Folder) -> tuple[Folder, Problems]:
     """The folder with fresh metadata of its CRMs; where one cannot be asked, a warning and what was learned before."""
+    problems: list[Problem] = []
+    for name, tabs in tabs_written(folder).items():
+        settings = folder.settings.connections.get(name)
+        if settings is None or settings.kind in NO_METADATA:
+            continue
+        try:
+            fresh = discover(folder, {name: tabs})
+            problems += drifted(folder, name, fresh.metadata[name])
+            folder = fresh
+        except (WorkflowError, CredentialError) as error:
+            problems.append(_unreachable(name, error, known=name in folder.metadata))
+    return folder, Problems.of(problems)
+
+
+def drifted(folder: Folder, name: str, now: ConnectionMetadata) -> list[Problem]:
+    """What has become different in a CRM since it was last asked, as far as rules rely on it."""
+    if name not in folder.metadata:
+        return []
+    found = drifts(folder.compile(), folder.project, folder.metadata[name], now)
+    return [
+        Problem(f"{one.change.place}: {one.change.words}", f"Rules that rely on it: {', '.join(one.rules)}.",
+                Place(FILE), "warning")
+        for one in found if one.rules
+    ]  # fmt: skip
+
+
+def tabs_written(folder: Folder) -> dict[str, list[str]]:
+    """Per connection the tabs that the workflow files name, also where a file has errors."""
     wanted: dict[str, set[str]] = {}
     for draft in folder.compile().drafts:
         for part in draft.file.tabs.values():
             connection, _, tab = tab_name(part.module).partition(":")
             wanted.setdefault(connection, set()).add(tab)
-    problems: list[Problem] = []
-    for name, tabs in sorted(wanted.items()):
-        settings = folder.settings.connections.get(name)
-        if settings is None or settings.kind in NO_METADATA:
-            continue
-        try:
-            folder = discover(folder, {name: sorted(tabs)})
-        except (WorkflowError, CredentialError) as error:
-            problems.append(_unreachable(name, error, known=name in folder.metadata))
-    return folder, Problems.of(problems)
+    return {name: sorted(tabs) for name, tabs in sorted(wanted.items())}
 
 
 def _unreachable(name: str, error: Exception, known: bool) -> Problem:
@@ -60,8 +81,8 @@ def _unreachable(name: str, error: Exception, known: bool) -> Problem:
 
 def checked(folder: Folder) -> Checked:
     """The workflows compiled together, and everything that is wrong with them, their stories included."""
-    for connection in folder.settings.connections.values():
-        kind_of(connection.kind)
+    for name, connection in folder.settings.connections.items():
+        kind_of(connection.kind).completed(connection.settings(name))
     edition = folder.compile()
     problems = edition.problems
     if not problems.errors:

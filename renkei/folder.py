@@ -138,7 +138,9 @@ def with_metadata(folder: Folder, learned: Mapping[str, ConnectionMetadata]) -> 
     target = folder.state / "metadata"
     target.mkdir(parents=True, exist_ok=True)
     for name, metadata in learned.items():
-        (target / f"{name}.json").write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
+        fresh = target / f"{name}.new"
+        fresh.write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
+        fresh.replace(target / f"{name}.json")
     return replace(folder, metadata={**folder.metadata, **learned})
 
 

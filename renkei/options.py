@@ -11,6 +11,7 @@ import typer
 from connectors.credentials import CredentialError
 from connectors.kafka_io import KafkaTrouble
 from connectors.registry import UnknownConnector
+from connectors.settings import SettingsError
 from renkei.folder import Folder, read_folder
 from renkei.wiring import FILE
 from rules.errors import Place, WorkflowError, refuse
@@ -40,7 +41,9 @@ ProjectOption = Annotated[
     Path, typer.Option("--project", metavar="DIR", help="The project folder.", show_default=False)
 ]
 
-EXPECTED = (WorkflowError, StoreError, CredentialError, UnknownConnector, KafkaTrouble, BrokerError, HaltedError)
+EXPECTED = (
+    WorkflowError, StoreError, CredentialError, SettingsError, UnknownConnector, KafkaTrouble, BrokerError, HaltedError,
+)  # fmt: skip
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import re
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connectors.settings import ConnectionSettings, Login
+from connectors.settings import ConnectionSettings, Login, without_secret
 from rules.calendar_config import CalendarConfig
 from rules.durations import Duration
 from rules.rounds import Limits
@@ -47,6 +47,7 @@ class ConnectionPart(Part):
     )
     web_url: str = Field("", description="Where people open its records.")
     allow_private: bool = Field(False, description="Whether private and loopback addresses may be used.")
+    ca_file: str = Field("", description="Certificates (PEM) to be trusted instead of the usual ones: a path.")
     timeout: float | int = Field(30, description="Seconds to wait for an answer.")
     user: str = Field("", description="The record id of the user that we log in as.")
     zone: str = Field("UTC", description="The time zone of a CRM that writes times without one.")
@@ -61,6 +62,9 @@ class ConnectionPart(Part):
     def _holds_no_secret(cls, written: object) -> object:
         """Who reads the file reads its secrets, and so does who reads its history."""
         told = written if isinstance(written, dict) else {}
+        for url in (told.get("url"), told.get("login_url")):
+            if isinstance(url, str):
+                without_secret(url)  # told at the connection, since the line of the url would be shown
         options = told.get("options") if isinstance(told.get("options"), dict) else {}
         for name in (*told, *(options or {})):
             if name not in cls.model_fields and _SECRET.search(str(name).lower()):

@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 from rules.actions.base import ALIAS, WHO, Action, who_named, who_texts
 from rules.actions.messages import Webhook
 from rules.actions.writes import Create
+from rules.analysis import OWNER_FIELDS
+from rules.book import Book
 from rules.criteria import Caution, CriteriaError
 from rules.criteria.parser import parse
 from rules.criteria.rows import PATTERN
@@ -40,6 +42,7 @@ def examine(edition: Edition, project: Project, around: Surroundings) -> Problem
         for action in (step.action for step in one.rule.steps.values()):
             found += _unknown_people(one, action, project, around.people)
             found += _unfindable(one, action, project)
+            found += _unfilled(one, action, edition.book, project)
             found += _unserved(one, action, around.channels)
     return Problems.of(found)
 
@@ -161,6 +164,29 @@ def _unfindable(one: Placed, action: Action, project: Project) -> Iterator[Probl
         "." if key else ", and name it under `key_field:` of the connection in renkei.yaml."
     )
     yield one.document.problem(place, f"a lost answer cannot be looked up: {why}", hint, "warning")
+
+
+def _unfilled(one: Placed, action: Action, book: Book, project: Project) -> Iterator[Problem]:
+    """Creates that leave out what the CRM says each new record must have: it would refuse them."""
+    tab = one.rule.workflow.tabs.get(action.create) if isinstance(action, Create) else None
+    known = project.tab(tab) if tab is not None else None
+    if tab is None or known is None or not isinstance(action, Create):
+        return
+    edge = book.trees[one.rule.workflow.main_tab].nodes[one.rule.workflow.nodes[action.create]].edge
+    carried = {path.partition(".")[2] for path in one.rule.workflow.source.context}
+    key = project.key_fields.get(tab.partition(":")[0], "")
+    given = {*action.fields, *OWNER_FIELDS, *carried, key, edge.far_field if edge else ""}
+    left_out = [
+        name for name, field in known.fields.items() if field.mandatory and field.writable and name not in given
+    ]
+    if left_out:
+        place = find(one.document, one.path, action.create, "create")
+        named = ", ".join(f"'{name}'" for name in left_out)
+        where = tab.replace(":", ".", 1)
+        yield one.document.problem(
+            place, f"new records of {where} must have {named}", "Add it to `fields:`, or give it a default in the CRM.",
+            "warning",
+        )  # fmt: skip
 
 
 def _unserved(one: Placed, action: Action, channels: frozenset[str]) -> Iterator[Problem]:

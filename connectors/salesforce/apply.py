@@ -133,6 +133,10 @@ class SalesforceConnector(Connector):
         """With the login host where no url is named."""
         return login.completed(settings)
 
+    def own_user(self, send: Send) -> str:
+        """Whose login this is."""
+        return login.own_user(send)
+
     def authentication(self, credentials: Credentials, send: Send) -> Auth:
         """A refresh token, client credentials or a signed assertion, as the settings say."""
         return OAuth(

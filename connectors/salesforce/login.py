@@ -2,8 +2,9 @@
 
 from urllib.parse import urlsplit
 
+from connectors.answers import parsed, text
 from connectors.auth import is_own, origin
-from connectors.base import NotSent
+from connectors.base import NotSent, Request, Send
 from connectors.settings import ConnectionSettings, SettingsError
 
 PRODUCTION, TEST = "https://login.salesforce.com", "https://test.salesforce.com"
@@ -52,3 +53,9 @@ def api_host(settings: ConnectionSettings, named: str) -> str:
 def _is_theirs(url: str) -> bool:
     scheme, _, host = origin(url).partition("://")
     return scheme == "https" and host.endswith(":") and f".{host[:-1]}".endswith(_ENDINGS)
+
+
+def own_user(send: Send) -> str:
+    """The id of the user whose login this is; empty where the login may not ask."""
+    answer = parsed(send(Request(method="GET", path="/services/oauth2/userinfo")))
+    return text(answer.get("user_id")) if isinstance(answer, dict) else ""

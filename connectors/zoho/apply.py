@@ -141,6 +141,10 @@ class ZohoConnector(Connector):
         """With the urls of its data centre."""
         return centres.completed(settings)
 
+    def own_user(self, send: Send) -> str:
+        """Whose login this is."""
+        return centres.own_user(send)
+
     def authentication(self, credentials: Credentials, send: Send) -> Auth:
         """A refresh token; Zoho allows ten access tokens in ten minutes, so they are shared."""
         return OAuth(

@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
+from connectors.answers import parsed, text
 from connectors.auth import origin
-from connectors.base import AuthenticationFailed
+from connectors.base import AuthenticationFailed, Request, Send
 from connectors.settings import ConnectionSettings, SettingsError
 
 
@@ -71,3 +72,10 @@ def _known(settings: ConnectionSettings, option: str, value: str, choices: objec
     if value in names:
         return value
     raise SettingsError(f"connection {settings.connection!r}: {option} is one of {', '.join(names)}")
+
+
+def own_user(send: Send) -> str:
+    """The id of the user whose login this is; empty where the login may not ask."""
+    answer = parsed(send(Request(method="GET", path="/crm/v8/users", params={"type": "CurrentUser"})))
+    users = answer.get("users") if isinstance(answer, dict) else None
+    return text(users[0].get("id")) if isinstance(users, list) and users and isinstance(users[0], dict) else ""

@@ -7,7 +7,7 @@ import pytest
 from renkei.checking import asked, checked
 from renkei.practice import on_the_range
 from sandbox.server import Sandbox
-from schemas.metadata import FieldType
+from schemas.metadata import ConnectionMetadata, Field, FieldType, Tab
 from tests.cli.door import ANN, BOB, CRM, SALES, knows, project, renkei
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -173,3 +173,18 @@ def test_the_examples_agree_with_what_their_crms_say(tmp_path: Path, name: str) 
         folder, unreachable = asked(on_the_range(EXAMPLES / name, sandbox, tmp_path))
     assert folder.metadata["zoho"].users
     assert (unreachable + checked(folder).problems).render() == ""
+
+
+def test_a_create_that_leaves_out_what_a_record_must_have_is_told(tmp_path: Path) -> None:
+    """D-83: the CRM would refuse it each time."""
+    rules = "rules:\n" + rule("a", "created", "[{create: demo, fields: {Status: x}}]", "repeat: once")
+    path = project(tmp_path, rules)
+    knows(path, FIELDS)
+    file = path / "metadata" / "zoho.json"
+    told = ConnectionMetadata.model_validate_json(file.read_bytes())
+    names = ("Name", "Status", "Owner", "Deal", "Renkei_Key", "Formula")
+    fields = {name: Field(name=name, mandatory=True, writable=name != "Formula") for name in names}
+    tabs = {**told.tabs, "Demos": Tab(name="Demos", fields=fields)}
+    file.write_text(told.model_copy(update={"tabs": tabs}).model_dump_json())
+    (problem,) = found(path, "warning")
+    assert problem.endswith("new records of zoho.Demos must have 'Name'")

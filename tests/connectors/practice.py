@@ -5,7 +5,6 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
 
-from connectors.auth import TokenAuth
 from connectors.base import Connector, Limits, Send
 from connectors.credentials import Credentials
 from connectors.echo import EchoBook
@@ -66,8 +65,7 @@ class Desk:
         known = getattr(sandbox.seed, kind).metadata(kind)
         self.connector: Connector = kind_of(kind)(self.settings, known)
         auth = self.connector.authentication(Credentials(kind, self.crm.credentials), self.transport)
-        if isinstance(auth, TokenAuth):
-            auth.share(Shelf(lambda: self.clock.now() / 1000))
+        auth.share(Shelf(lambda: self.clock.now() / 1000))
         self.send: Send = authenticated(self.transport, auth)
         self.database = database
         self.source = ListSource()

@@ -1,13 +1,17 @@
 """Which connectors there are, and what happens when two want one name; limits on a moved clock."""
 
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 
 import pytest
 
-from connectors.base import Limits
+from connectors.base import Limits, NotSent, Request, Response, Send
+from connectors.capture import CaptureFailed
 from connectors.limits import Limiter
-from connectors.registry import GROUP, UnknownConnector, installed, kind_of, kinds
+from connectors.registry import GROUP, Line, UnknownConnector, installed, kind_of, kinds
 from connectors.zoho import ZohoConnector
+from schemas.metadata import ConnectionMetadata
+from tests.connectors.fakes import ToyConnector, settings
 
 
 def point(name: str, value: str) -> EntryPoint:
@@ -77,3 +81,41 @@ def test_a_pause_holds_everybody() -> None:
     limiter.pause(3000)
     assert waits(limiter, 1000) == 4000
     assert waits(limiter, 5000) == 0
+
+
+class Choosy(ToyConnector):
+    """Tells of itself, and of what is missing, as its CRM answers."""
+
+    def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
+        response = send(Request(method="GET", path="/describe"))
+        if response.status != 200:
+            raise CaptureFailed(f"the CRM answered {response.status}")
+        return self.metadata
+
+    def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:
+        answers = {tab: send(Request(method="GET", path=f"/may/{tab}")).status for tab in tabs}
+        return [f"toy.{tab}.READ" for tab, status in answers.items() if status == 403]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "known", "missing", "trouble"),
+    [
+        ({}, True, (), ""),
+        ({"/may/Deals": 403}, True, ("the scope toy.Deals.READ is missing",), ""),
+        ({"/may/Deals": 403, "/describe": 403}, False, ("the scope toy.Deals.READ is missing",), "answered 403"),
+        ({"/describe": 500}, False, (), "answered 500"),
+        ({"/describe": 0, "/may/Deals": 0}, False, (), "away"),
+    ],
+)
+def test_what_a_login_may_not_do_is_told_also_where_it_may_not_even_ask(
+    statuses: dict[str, int], known: bool, missing: tuple[str, ...], trouble: str
+) -> None:
+    def crm(request: Request) -> Response:
+        status = statuses.get(request.path, 200)
+        if not status:
+            raise NotSent("away")
+        return Response(status=status)
+
+    told = Line(Choosy(settings(), ConnectionMetadata(connection="toy")), crm, crm).told(["Deals"])
+    assert (told.metadata is not None, told.missing) == (known, missing)
+    assert trouble in str(told.trouble or "")

@@ -121,3 +121,11 @@ def test_a_secret_in_the_project_file_is_refused_and_not_shown(tmp_path: Path, w
     assert answer.code == 1
     assert "secrets do not stand in renkei.yaml: remove it here" in answer.err
     assert CANARY not in answer.out + answer.err
+
+
+def test_a_password_in_a_url_is_refused_and_not_shown(tmp_path: Path) -> None:
+    told = f"project: shop\nconnections:\n  mail: {{kind: email}}\n  zoho:\n    kind: zoho\n    url: https://a:{CANARY}@crm.example\n"
+    answer = renkei("check", project(tmp_path, "rules: {}\n", settings=told), "--offline")
+    assert answer.code == 1
+    assert "a url must not carry credentials" in answer.err
+    assert CANARY not in answer.out + answer.err
