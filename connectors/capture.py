@@ -23,6 +23,9 @@ SETTLED = 2_000
 GAP = 15 * MINUTE
 """After a longer silence a captured change is marked as one that may hide several (``coalesced``)."""
 
+SWEEP_PACE = 10
+"""Milliseconds that each id of a tab puts between two sweeps, so that they read a hundred ids a second at most."""
+
 FRESH = 5_000
 """So many ids are kept as they are before they are packed with the others."""
 
@@ -128,6 +131,8 @@ class _Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     fresh: list[str] = []
     """The same, not packed yet."""
     swept_at: int = 0
+    size: int = 0
+    """How many records the last sweep found."""
 
 
 class PollingCapture:
@@ -195,11 +200,11 @@ class PollingCapture:
         return [event for gone in found if gone.at >= since and (event := self._delete(at, gone, now))]
 
     def _swept(self, at: _Position, now: int) -> list[Gone]:
-        if at.loaded and now - at.swept_at < self._reader.sweep_every:
+        if at.loaded and now - at.swept_at < max(self._reader.sweep_every, at.size * SWEEP_PACE):
             return []
         there = self._reader.ids()
         told = _told(at) or there
-        at.known, at.fresh, at.swept_at = pack(there & told), [], now
+        at.known, at.fresh, at.swept_at, at.size = pack(there & told), [], now, len(there)
         return [Gone(known, now) for known in sorted(told - there)]
 
     def _delete(self, at: _Position, gone: Gone, now: int) -> ChangeEvent | None:

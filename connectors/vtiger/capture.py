@@ -3,7 +3,8 @@
 ``sync`` fails on every call in installations of 8.3 and 8.4 as they come, and for everybody but administrators, so it
 is tried when watching begins and given up for good when it fails. Both ways need a sweep of ids now and then: the
 deals of a deleted account vanish without a trace. Options: ``changes`` (``sync`` or ``query``, else what works),
-``sweep_minutes`` (5 with queries, 60 with sync), ``overlap_seconds`` (60 with queries, 2 with sync).
+``sweep_minutes`` (5 with queries, 60 with sync, a day in the cloud, whose calls are counted), ``overlap_seconds`` (60
+with queries, 2 with sync).
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from schemas.metadata import ConnectionMetadata
 from schemas.values import HOUR, MINUTE, SECOND
 
 _PAGE = 100
+_DAY = 24 * 60
 _LOOK_BACK = 3 * HOUR
 
 
@@ -61,7 +63,8 @@ class VtigerReader:
     @property
     def sweep_every(self) -> int:
         """Queries tell no deletions, ``sync`` not all of them."""
-        return self._number("sweep_minutes", 60 if self._syncs else 5) * MINUTE
+        minutes = _DAY if self._surface.cloud else 60 if self._syncs else 5
+        return self._number("sweep_minutes", minutes) * MINUTE
 
     def repeated(self, now: int) -> int:
         """How much local time came twice within the last hours: the server's clocks were put back."""

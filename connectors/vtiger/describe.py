@@ -64,7 +64,7 @@ def _missing(tab: str, surface: Surface, send: Send) -> Iterator[str]:
         yield f"Module {tab} is not there, or not visible to the login ({refused.code}): check its profile."
         return
     for flag, verb in _RIGHTS.items():
-        if told.get(flag) is not True:
+        if not isinstance(told, dict) or told.get(flag) is not True:
             yield f"The login may not {verb} records of module {tab}: give its profile that right."
 
 
@@ -81,18 +81,22 @@ def ask(surface: Surface, send: Send, operation: str, **params: str) -> Any:
 
 def _tab(name: str, surface: Surface, send: Send) -> Tab:
     answer = ask(surface, send, "describe", elementType=name)
-    fields = [_field(row) for row in answer.get("fields") or []]
+    rows = answer.get("fields") if isinstance(answer, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and text(row.get("name")) for row in rows):
+        raise CaptureFailed(f"Vtiger's describe of {name} has another form than known")
+    fields = [_field(row) for row in rows]
     return Tab(name=name, label=answer.get("label") or name, fields={field.name: field for field in fields})
 
 
 def _field(row: Mapping[str, Any]) -> Field:
-    kind = row.get("type") or {}
+    told = row.get("type")
+    kind: Mapping[str, Any] = told if isinstance(told, dict) else {}
     refers_to = tuple(kind.get("refersTo") or ())
     native = text(kind.get("name"))
     type_ = "user" if refers_to == ("Users",) else _TYPES.get(native, "unknown")
     return Field(
         name=row["name"], type=type_, label=row.get("label") or "", refers_to=refers_to,
-        values=tuple(value["value"] for value in kind.get("picklistValues") or []),
+        values=tuple(text(value.get("value")) for value in kind.get("picklistValues") or [] if isinstance(value, dict)),
         mandatory=row.get("mandatory") is True, writable=row.get("editable") is not False,
         unique=row.get("isunique") is True, native=native,
     )  # fmt: skip
@@ -120,6 +124,8 @@ def _rows(surface: Surface, send: Send, query: str) -> Iterator[dict[str, Any]]:
     first = 0
     while True:
         rows = ask(surface, send, "query", query=query.format(first=first))
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and text(row.get("id")) for row in rows):
+            raise CaptureFailed("Vtiger's users or groups have another form than known")
         yield from rows
         if len(rows) < 100:
             return

@@ -22,7 +22,15 @@ LABEL_FIELDS = {
     "Leads": ("firstname", "lastname"), "Contacts": ("firstname", "lastname"), "Accounts": ("accountname",),
     "Potentials": ("potentialname",), "Project": ("projectname",), "Campaigns": ("campaignname",),
     "Calendar": ("subject",), "Events": ("subject",), "ModComments": ("commentcontent",),
+    "HelpDesk": ("ticket_title",), "Documents": ("notes_title",),
 }  # fmt: skip
+
+NUMBERED = {
+    "Leads": ("lead_no", "LEA"), "Accounts": ("account_no", "ACC"), "Contacts": ("contact_no", "CON"),
+    "Potentials": ("potential_no", "POT"), "HelpDesk": ("ticket_no", "TT"), "Products": ("product_no", "PRO"),
+    "Campaigns": ("campaign_no", "CAM"), "Documents": ("note_no", "DOC"),
+}  # fmt: skip
+"""The field of a module's own numbers, and what they begin with."""
 
 SYSTEM = {
     field.name: field
@@ -137,6 +145,11 @@ class Entity:
         if isinstance(value, list):
             return SEPARATOR.join(str(item) for item in value)
         return str(value)
+
+    def numbered(self) -> dict[str, Value]:
+        """The module's own number for its next record, where it has such a field."""
+        name, prefix = NUMBERED.get(self.name, ("", ""))
+        return {name: f"{prefix}{len(self.store.all_rows(self.name)) + 1}"} if name in self.fields else {}
 
     def label(self, row: Row) -> str:
         """What a lookup shows of a record."""

@@ -37,7 +37,7 @@ def field_of(row: Mapping[str, Any]) -> Field:
         name=row["name"], type=TYPES.get(kind["name"], "text"), label=row["label"],
         values=tuple(value["value"] for value in kind.get("picklistValues", ())),
         refers_to=tuple(kind.get("refersTo", ())), mandatory=row["mandatory"] is True,
-        writable=row["editable"] is True, unique=row.get("isunique") is True,
+        writable=row["editable"] is True, unique=row.get("isunique") is True, native=kind["name"],
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ class Records(NamedTuple):
 
     def add(self, entity: Entity, given: Mapping[str, Any]) -> Row:
         """The new record of an element whose mandatory fields are known to be there."""
-        fields = _accepted(entity, given)
+        fields = {**_accepted(entity, given), **entity.numbered()}
         if entity.name == "ModComments" and "creator" in entity.fields:
             fields["creator"] = self.actor.user
         with self.store.lock:

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sandbox.vtiger.errors import bad_id
 from schemas.metadata import Field, FieldType
-from schemas.values import Amount, Value, format_instant, parse_date, parse_instant
+from schemas.values import Amount, Value, format_instant, parse_instant
 
 SEPARATOR = " |##| "
 PLACES = {"integer": 0, "double": 2, "currency": 8}
@@ -19,10 +19,14 @@ Options = Mapping[str, str]
 
 _WIDE = re.compile(r"\d+x\d+")
 _LEADING_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_DAY = re.compile(r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)(?: .*)?")
+_EUROPEAN_DAY = re.compile(r"(?P<day>\d\d?)-(?P<month>\d\d?)-(?P<year>\d{4})")
 _SCRIPT = re.compile(r"<\s*script", re.IGNORECASE)
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _OWNERS = (19, 20)
 _CENT = Decimal("0.01")
+_LARGEST = Decimal(2**31 - 1)
+_WIDEST = Decimal("99999999.99")
 _ESCAPED = str.maketrans({"<": "&lt;", ">": "&gt;", '"': "&quot;"})
 
 
@@ -68,12 +72,18 @@ def _text(field: Field, raw: Any, options: Options) -> Value:
 
 
 def _number(field: Field, raw: Any, options: Options) -> Value:
-    """The number that the text begins with, in cents: ``"1,5"`` is 1, ``"abc"`` is 0."""
-    found = _LEADING_NUMBER.match("1" if raw is True else str(raw))
+    """The number that the text begins with, in cents: ``"1,5"`` is 1, ``"abc"`` is 0; doubles want all of it."""
+    text = "1" if raw is True else str(raw)
+    found = _LEADING_NUMBER.match(text)
+    whole = field.native != "double" or text.rstrip("%") == (found[0] if found else "")
+    number = Decimal(found[0] if found and whole else "0")
     try:
-        return Amount(Decimal(found[0] if found else "0").quantize(_CENT, ROUND_HALF_UP))
+        if field.native == "integer":
+            return Amount(max(-_LARGEST, min(number.quantize(Decimal(1), ROUND_HALF_UP), _LARGEST)))
+        rounded = number.quantize(_CENT, ROUND_HALF_UP)
     except InvalidOperation:
         return Amount("99999999.99")
+    return Amount(min(rounded, _WIDEST) if field.native == "double" else rounded)
 
 
 def _boolean(field: Field, raw: Any, options: Options) -> Value:
@@ -81,14 +91,15 @@ def _boolean(field: Field, raw: Any, options: Options) -> Value:
 
 
 def _date(field: Field, raw: Any, options: Options) -> Value:
-    day, _, rest = str(raw).partition("-")
-    if len(day) == 2:  # as European users write it
-        month, _, year = rest.partition("-")
-        raw = f"{year}-{month}-{day}"
-    try:
-        return parse_date(str(raw)).isoformat()
-    except ValueError:
+    """A day, also as European users write it; a time after it is cut, and what is no day is nothing."""
+    found = _DAY.fullmatch(str(raw)) or _EUROPEAN_DAY.fullmatch(str(raw))
+    if found is None:
         return None
+    day = {name: int(number) for name, number in found.groupdict().items()}
+    try:
+        return date(**day).isoformat()
+    except ValueError:
+        return "0000-00-00"
 
 
 def _datetime(field: Field, raw: Any, options: Options) -> Value:

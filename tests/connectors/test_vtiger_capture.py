@@ -10,7 +10,7 @@ import pytest
 from connectors.base import Capture, Polled, Request
 from connectors.settings import SettingsError
 from connectors.vtiger import VtigerConnector
-from connectors.vtiger.surface import Surface
+from connectors.vtiger.surface import surface_of
 from sandbox.clock import Clock
 from sandbox.server import Sandbox
 from schemas.events import ChangeEvent
@@ -63,18 +63,22 @@ def desks(sandbox: Sandbox, **options: str) -> Iterator[Desk]:
         desk.transport.close()
 
 
-@pytest.fixture(params=["repaired", "stock"])
+@pytest.fixture(params=["webservice repaired", "webservice stock", "cloud repaired"])
 def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
-    """A Vtiger whose sync works, and one as it is installed."""
+    """A Vtiger whose sync works, one as it is installed, and the cloud."""
+    surface, _, sync = request.param.partition(" ")
     clock = Clock()
     clock.set(NOW)
     with Sandbox(SALES, clock) as sandbox:
-        sandbox.vtiger.options["sync"] = request.param
-        yield from desks(sandbox, sweep_minutes="10")
+        sandbox.vtiger.options.update(sync=sync, per_minute="10000")
+        yield from desks(sandbox, sweep_minutes="10", surface=surface)
 
 
 def asked(desk: Desk, operation: str) -> int:
-    return sum(f"operation={operation}" in call.target for call in desk.crm.faults.calls())
+    return sum(
+        f"operation={operation}" in call.target or f"/default/{operation}?" in call.target
+        for call in desk.crm.faults.calls()
+    )
 
 
 def test_creates_edits_and_deletions_are_told_once(desk: Desk) -> None:
@@ -116,7 +120,7 @@ def test_a_converted_lead_is_told_as_deleted(desk: Desk) -> None:
     record_id = desk.crm.insert("Leads", {"lastname": "Con", "company": "Verted"})
     watch = Follower(desk)
     watch.poll()
-    desk.send(_convert(record_id))
+    desk.send(_convert(desk, record_id))
     assert told(watch.poll(11 * MINUTE)) == [("delete", record_id)]
 
 
@@ -127,7 +131,7 @@ def test_deals_that_vanish_with_their_account_are_found_by_a_sweep(desk: Desk) -
     watch.poll()
     desk.crm.insert("Potentials", {"potentialname": "A newer one"})
     watch.poll()
-    desk.send(_delete(account))
+    desk.send(_delete(desk, account))
     assert watch.poll() == []
     assert told(watch.poll(11 * MINUTE)) == [("delete", deal)]
 
@@ -159,16 +163,18 @@ def test_a_long_silence_is_marked(desk: Desk) -> None:
     assert event.coalesced
 
 
-def _convert(record_id: str) -> Request:
+def _convert(desk: Desk, record_id: str) -> Request:
     entities = {
         tab: {"create": True, "name": tab, **fields}
         for tab, fields in (("Accounts", {"accountname": "Verted"}), ("Contacts", {"lastname": "Con"}))
     }
-    return Surface().post("convertlead", element=json.dumps({"leadId": record_id, "entities": entities}))
+    return surface_of(desk.settings).post(
+        "convertlead", element=json.dumps({"leadId": record_id, "entities": entities})
+    )
 
 
-def _delete(record_id: str) -> Request:
-    return Surface().post("delete", id=record_id)
+def _delete(desk: Desk, record_id: str) -> Request:
+    return surface_of(desk.settings).post("delete", id=record_id)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo"])
