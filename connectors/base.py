@@ -228,6 +228,10 @@ class Connector(ABC):
         """Why this command need not even be sent, for example because its owner is inactive (D-48)."""
         return None
 
+    def looks_first(self, command: Command) -> bool:
+        """Whether the command is looked up before its first try; ``found`` then says what to send. Pure."""
+        return command.key is not None and command.operation in self.look_first
+
     def find(self, command: Command) -> Request | None:
         """The request that looks a command's effect up; none where that cannot be asked (D-42)."""
         return None

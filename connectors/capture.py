@@ -5,11 +5,12 @@ A vendor supplies a ``Reader``; what the poll finds becomes change events whose 
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
 from connectors.base import Polled, Response
+from connectors.idset import pack, unpack
 from schemas.events import ChangeEvent, Operation
 from schemas.values import MINUTE, Image
 
@@ -21,6 +22,12 @@ SETTLED = 2_000
 
 GAP = 15 * MINUTE
 """After a longer silence a captured change is marked as one that may hide several (``coalesced``)."""
+
+SWEEP_PACE = 10
+"""Milliseconds that each id of a tab puts between two sweeps, so that they read a hundred ids a second at most."""
+
+FRESH = 5_000
+"""So many ids are kept as they are before they are packed with the others."""
 
 _GONE = "-"
 
@@ -65,10 +72,15 @@ class Page(NamedTuple):
 class Reader(Protocol):
     """How one vendor's tab is read. All three raise NotSent, NoAnswer or CaptureFailed."""
 
-    overlap: int
-    """Milliseconds that a change may become visible late: each round starts this much before the last change."""
-    sweep_every: int
-    """Milliseconds between full readings of all ids, to find deletions; 0 where the vendor tells deletions."""
+    @property
+    def overlap(self) -> int:
+        """Milliseconds that a change may become visible late: each round starts this much before the last change."""
+        ...
+
+    @property
+    def sweep_every(self) -> int:
+        """Milliseconds between full readings of all ids, to find deletions; 0 where the vendor tells deletions."""
+        ...
 
     def rows(self, after: Mark, loading: bool) -> Page:
         """One page of rows after a mark."""
@@ -80,6 +92,15 @@ class Reader(Protocol):
 
     def ids(self) -> set[str]:
         """The ids of all records, for a sweep."""
+        ...
+
+
+@runtime_checkable
+class LocalTimes(Protocol):
+    """A reader whose CRM tells times of a zone without saying which of two equal ones is meant."""
+
+    def repeated(self, now: int) -> int:
+        """Milliseconds of local time that came twice lately: the clocks were put back. 0 at any other time."""
         ...
 
 
@@ -103,8 +124,15 @@ class _Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     coalesced: bool = False
     seen: dict[str, _Seen] = {}
     """What was told of the overlap."""
+    reach: int = 0
+    """How far before the newest change the round that is going on began."""
     known: list[str] = []
+    """The ids that were told, for sweeps; packed."""
+    fresh: list[str] = []
+    """The same, not packed yet."""
     swept_at: int = 0
+    size: int = 0
+    """How many records the last sweep found."""
 
 
 class PollingCapture:
@@ -133,17 +161,20 @@ class PollingCapture:
         return Polled(events=events, position=msgspec.json.encode(at), more=page.more, loaded=at.loaded)
 
     def _begin(self, at: _Position, now: int) -> None:
-        at.floor = max(0, at.high - self._reader.overlap)
+        twice = self._reader.repeated(now) if isinstance(self._reader, LocalTimes) else 0
+        at.reach = self._reader.overlap + twice
+        at.floor = max(0, at.high - at.reach)
         at.mark = Mark(at.floor)
         at.coalesced = now - at.polled_at > GAP
         at.polled_at = now
 
     def _row(self, at: _Position, row: Row, now: int) -> ChangeEvent | None:
         if row.gone:
-            return self._delete(at, Gone(row.id, row.modified, row.actor), now) if at.loaded else None
+            told = at.loaded and self._was_told(at, row.id)
+            return self._delete(at, Gone(row.id, row.modified, row.actor), now) if told else None
         before = at.seen.get(row.id)
         digest = blake2b(repr(sorted(row.image.items())).encode(), digest_size=9).hexdigest()
-        if before and (before.digest == digest or row.modified < before.modified):
+        if before and (before.digest == digest or self._is_stale(at, row, before)):
             return None
         op = _operation(at, row, before)
         position = self._remember(at, row.id, row.modified, digest, now)
@@ -153,6 +184,14 @@ class PollingCapture:
             coalesced=at.coalesced and at.loaded,
         )  # fmt: skip
 
+    def _was_told(self, at: _Position, record_id: str) -> bool:
+        """Whether a record was told; yes where nobody keeps ids for sweeps."""
+        return not self._reader.sweep_every or record_id in at.seen or record_id in _told(at)
+
+    def _is_stale(self, at: _Position, row: Row, before: _Seen) -> bool:
+        """Whether a row is older than what was told; in an hour that comes twice, its time does not tell."""
+        return row.modified < before.modified and at.reach <= self._reader.overlap
+
     def _deletions(self, at: _Position, now: int) -> list[ChangeEvent]:
         if not at.loaded and not self._reader.sweep_every:
             return []
@@ -161,12 +200,12 @@ class PollingCapture:
         return [event for gone in found if gone.at >= since and (event := self._delete(at, gone, now))]
 
     def _swept(self, at: _Position, now: int) -> list[Gone]:
-        if at.loaded and now - at.swept_at < self._reader.sweep_every:
+        if at.loaded and now - at.swept_at < max(self._reader.sweep_every, at.size * SWEEP_PACE):
             return []
         there = self._reader.ids()
-        missing = [Gone(known, now) for known in at.known if known not in there]
-        at.known, at.swept_at = sorted(there & set(at.known)), now
-        return missing
+        told = _told(at) or there
+        at.known, at.fresh, at.swept_at, at.size = pack(there & told), [], now, len(there)
+        return [Gone(known, now) for known in sorted(told - there)]
 
     def _delete(self, at: _Position, gone: Gone, now: int) -> ChangeEvent | None:
         before = at.seen.get(gone.id)
@@ -185,17 +224,27 @@ class PollingCapture:
         # A second may hold several changes. How far into it we looked breaks the tie, so that a position rises even
         # where we died after telling a change and tell the next one of that second without knowing of the first.
         tie = min(max(0, now - modified), SETTLED)
-        if before and before.modified == modified:
-            tie = max(tie, before.tie + 1)
+        if before and before.modified >= modified:
+            modified, tie = before.modified, max(tie, before.tie + 1)
         at.seen[record_id] = _Seen(modified, digest, tie)
         at.high = max(at.high, modified)
         if self._reader.sweep_every and digest != _GONE and (before is None or before.digest == _GONE):
-            at.known.append(record_id)
+            self._note(at, record_id)
         return (modified << TIE_BITS) | tie
 
+    def _note(self, at: _Position, record_id: str) -> None:
+        at.fresh.append(record_id)
+        if len(at.fresh) >= FRESH:
+            at.known, at.fresh = pack(_told(at)), []
+
     def _prune(self, at: _Position) -> None:
-        floor = at.high - self._reader.overlap
+        floor = at.high - at.reach
         at.seen = {name: seen for name, seen in at.seen.items() if seen.modified >= floor}
+
+
+def _told(at: _Position) -> set[str]:
+    """The ids that were told and are not known to be gone."""
+    return unpack(at.known) | set(at.fresh)
 
 
 def _operation(at: _Position, row: Row, before: _Seen | None) -> Operation:

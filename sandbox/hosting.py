@@ -6,6 +6,7 @@ import threading
 from asyncio import BaseTransport, Transport
 from typing import Any, NamedTuple
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -19,6 +20,9 @@ class Address(NamedTuple):
 
 
 LOOPBACK = Address()
+REASON = "x-sandbox-reason"
+"""An answer's header of this name becomes the reason phrase of its status line (Vtiger's cloud says why there)."""
+
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -44,9 +48,28 @@ class Connections:
         transport.abort()
 
 
+class _Spoken(h11.Connection):
+    """A connection whose status lines may have a reason phrase of their own."""
+
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]  # one form for all overloads
+        return super().send(_with_reason(event) if isinstance(event, h11.Response) else event)
+
+
+def _with_reason(event: h11.Response) -> h11.Response:
+    said = [value for name, value in event.headers if name == REASON.encode()]
+    if not said:
+        return event
+    headers = [(name, value) for name, value in event.headers if name != REASON.encode()]
+    return h11.Response(status_code=event.status_code, headers=headers, reason=said[0])
+
+
 def _protocol(connections: Connections) -> type[H11Protocol]:
     class Tracked(H11Protocol):
         """HTTP/1.1 that tells which connections are open."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.conn = _Spoken(h11.SERVER)
 
         def connection_made(self, transport: Any) -> None:
             connections.note(transport)

@@ -33,6 +33,12 @@ class CrmSeed(_Strict):
     tabs: dict[str, Tab] = {}
     records: dict[str, tuple[dict[str, Any], ...]] = {}
     """First records by tab; ``id`` may be given in the vendor's form."""
+    options: dict[str, str] = {}
+    """How the CRM is set up, in its own words; ``Crm.options`` changes it while it runs (Vtiger only)."""
+    native: dict[str, dict[str, Any]] = {}
+    """The vendor's own description of a tab, given back to the letter where there is one (Vtiger's describe)."""
+    relations: dict[str, dict[str, str]] = {}
+    """The related lists of a tab, label to tab; without them those of its lookups (Vtiger only)."""
 
     @model_validator(mode="before")
     @classmethod

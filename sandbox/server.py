@@ -1,6 +1,6 @@
 """The practice range: three CRMs and a mail server on loopback ports, and a person's hand in each CRM."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +39,8 @@ class Crm:
         self.credentials: Mapping[str, str] = emulator.credentials
         self.faults = emulator.plan
         self.quota = emulator.quota
+        self.options: MutableMapping[str, str] = getattr(emulator, "options", {})
+        """How the CRM is set up, in its own words; what is changed here counts from the next call on."""
         self._emulator = emulator
         self._store = emulator.store
         self._plant(seed)

@@ -29,6 +29,8 @@ class Field(Noun):
     writable: bool = True
     unique: bool = False
     max_length: int | None = None
+    native: str = ""
+    """The CRM's own word for the type, where it says more than ours (Vtiger: integer, currency, email, ...)."""
 
 
 class Tab(Noun):

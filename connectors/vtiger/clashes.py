@@ -5,10 +5,9 @@ where the key is part of the rule the other record is our own; where it is not, 
 """
 
 from connectors.checks import rejected
+from connectors.vtiger.surface import DUPLICATE
 from schemas.commands import Command, Outcome, RetryLater
 from schemas.metadata import ConnectionMetadata
-
-DUPLICATE = "DUPLICATE"
 
 
 def clash(command: Command, metadata: ConnectionMetadata, creates: bool) -> Outcome:

@@ -1,25 +1,25 @@
 """Vtiger's dialect of field values, both ways: everything is text."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
+from html import unescape
 from typing import Any
 
-from connectors.answers import text
-from connectors.base import Response
 from connectors.fields import boolean, instant, milliseconds, number, plain
-from schemas.codec import CodecError, from_json
 from schemas.metadata import FieldType
 from schemas.values import Amount, Image, Value, is_empty
 
-PATH = "/webservice.php"
+SEPARATOR = " |##| "
+NO_DATE = "0000-00-00"
 
 _SYSTEM: Mapping[str, FieldType] = {"createdtime": "datetime", "modifiedtime": "datetime"}
-_SEPARATOR = " |##| "
+_ESCAPED_SCRIPT = re.compile(r"&lt;\s*/?script", re.IGNORECASE)
 
 
 def read(raw: Any, kind: FieldType, zone: tzinfo) -> Value:
     """A value as Vtiger answers it; empty text is nothing, times are of the server's zone."""
-    if raw is None or raw == "":
+    if raw is None or raw == "" or (kind in {"date", "datetime"} and str(raw).startswith(NO_DATE)):
         return None
     if kind == "datetime":
         return instant(raw, zone)
@@ -28,8 +28,9 @@ def read(raw: Any, kind: FieldType, zone: tzinfo) -> Value:
     if kind == "boolean":
         return boolean(raw)
     if kind == "multipicklist" and isinstance(raw, str):
-        return list[Value](raw.split(_SEPARATOR))
-    return plain(raw)
+        return list[Value](raw.split(SEPARATOR))
+    # A text with a script in it comes with all its marks escaped in lists, and plain in the answer to its writing.
+    return unescape(raw) if isinstance(raw, str) and _ESCAPED_SCRIPT.search(raw) else plain(raw)
 
 
 def image(row: Mapping[str, Any], types: Mapping[str, FieldType], zone: tzinfo) -> Image:
@@ -41,13 +42,14 @@ def write(value: Value, kind: FieldType, zone: tzinfo) -> str:
     """A value as Vtiger takes it; empty text clears."""
     if is_empty(value):
         return ""
+    if kind == "boolean":
+        value = boolean(value)
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, list):
-        return _SEPARATOR.join(str(item) for item in value)
-    if kind == "datetime" and isinstance(value, str):
-        at = milliseconds(value)
-        return value if at is None else local_time(at, zone)
+        return SEPARATOR.join(str(item) for item in value)
+    if kind in {"date", "datetime"} and isinstance(value, str):
+        return _time(value, kind, zone)
     return str(value) if not isinstance(value, Amount) else f"{value:f}"
 
 
@@ -61,19 +63,9 @@ def literal(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def envelope(response: Response) -> dict[str, Any] | None:
-    """Vtiger's answer from the first brace on (PHP may print notices before it); none where there is none."""
-    start = response.body.find(b"{")
-    try:
-        answer = from_json(response.body[start:]) if start >= 0 else None
-    except CodecError:
-        return None
-    return answer if isinstance(answer, dict) and isinstance(answer.get("success"), bool) else None
-
-
-def error_code(answer: Mapping[str, Any]) -> str:
-    """The code of a failure; the unique rule's numeric 0 becomes ``DUPLICATE``."""
-    error = answer.get("error")
-    if not isinstance(error, dict):
-        return ""
-    return "DUPLICATE" if error.get("code") == 0 else text(error.get("code"))
+def _time(value: str, kind: FieldType, zone: tzinfo) -> str:
+    """A day as it is; an instant as the server's clock showed it, of which a date field takes the day."""
+    at = milliseconds(value) if len(value) > len(NO_DATE) else None
+    if at is None:
+        return value
+    return local_time(at, zone)[: len(NO_DATE)] if kind == "date" else local_time(at, zone)

@@ -6,6 +6,7 @@ class RefusedError(Exception):
 
     def __init__(self, code: str | int, message: str) -> None:
         super().__init__(code)
+        self.message = message
         self.body = {"success": False, "error": {"message": message, "code": code}}
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sandbox.clock import Clock
@@ -25,7 +26,11 @@ class _Session(NamedTuple):
 class Sessions:
     """Challenges, logins and sessions; user names are the mail address up to the ``@``."""
 
-    def __init__(self, clock: Clock, users: tuple[User, ...], access_key: str) -> None:
+    def __init__(
+        self, clock: Clock, users: tuple[User, ...], access_key: str, admin: str, options: Mapping[str, str]
+    ) -> None:
+        self._admin = admin
+        self._options = options
         self._clock = clock
         self._users = {user_name(user).casefold(): user for user in users}
         self._access_key = access_key
@@ -49,11 +54,12 @@ class Sessions:
             raise RefusedError("INVALID_AUTH_TOKEN", "Specified token is invalid or expired")
         user = self._users[name.casefold()]
         wanted = hashlib.md5((token + self._access_key).encode(), usedforsecurity=False).hexdigest()
-        if key != wanted or not user.active:
+        if key != wanted or not user.active or user.id in self._options.get("inactive", "").split():
             raise RefusedError("INVALID_USER_CREDENTIALS", "Invalid username or password")
         session, now = secrets.token_hex(11)[:21], self._clock.now()
         self._sessions[session] = _Session(user, now, now)
-        return {**_profile(user), "sessionName": session, "userId": user.id, **VERSION}
+        version = {**VERSION, "vtigerVersion": self._options.get("version", VERSION["vtigerVersion"])}
+        return {**self._profile(user), "sessionName": session, "userId": user.id, **version}
 
     def user(self, session: str) -> User:
         """The user of a session.
@@ -83,22 +89,21 @@ class Sessions:
         """End all sessions."""
         self._sessions.clear()
 
+    def _profile(self, user: User) -> dict[str, str]:
+        return {
+            "username": user_name(user),
+            "first_name": "",
+            "last_name": user.name,
+            "email": user.email,
+            "time_zone": self._options.get("zone", "UTC"),
+            "hour_format": "24",
+            "date_format": "yyyy-mm-dd",
+            "is_admin": "on" if user.id == self._admin else "off",
+            "call_duration": "5",
+            "other_event_duration": "5",
+        }
+
 
 def user_name(user: User) -> str:
     """The name that a user logs in with."""
     return user.email.partition("@")[0] or user.name
-
-
-def _profile(user: User) -> dict[str, str]:
-    return {
-        "username": user_name(user),
-        "first_name": "",
-        "last_name": user.name,
-        "email": user.email,
-        "time_zone": "UTC",
-        "hour_format": "24",
-        "date_format": "yyyy-mm-dd",
-        "is_admin": "on",
-        "call_duration": "5",
-        "other_event_duration": "5",
-    }

@@ -1,7 +1,7 @@
 """VTQL: Vtiger's query language (fact sheet 2.3), with the oddities seen in recordings of 8.4.0."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -19,9 +19,11 @@ from sandbox.conditions import (
     sort_rows,
 )
 from sandbox.query_parser import parse_query
-from sandbox.vtiger.entity import Entity, record_number
+from sandbox.vtiger.entity import Entity
 from sandbox.vtiger.errors import RefusedError, bad_id, denied
+from sandbox.vtiger.rights import Rights
 from sandbox.vtiger.tables import Table
+from sandbox.vtiger.values import record_number, utc
 from schemas.metadata import Field
 from schemas.values import Value
 
@@ -30,16 +32,20 @@ LARGEST_PAGE = 100
 
 Source: TypeAlias = Entity | Table
 _FROM = re.compile(r"\bfrom\s+([^\s;]+)", re.IGNORECASE)
+_ORDERING = ("<", "<=", ">", ">=")
+_PADDED = " "
+"""Ends the name of a column whose text is to be read for comparing its order."""
 _WIDE = re.compile(r"\d+x\d+")
 
 
-def run(sources: Mapping[str, Source], text: str) -> list[dict[str, Any]]:
+def run(sources: Mapping[str, Source], text: str, rights: Rights) -> list[dict[str, Any]]:
     """The matching records, at most 100.
 
     Raises:
         RefusedError: an unknown module or column, a syntax error, an id in a wrong form.
     """
     source = _source(sources, text)
+    rights.enter(source.name)
     query = _parse(text)
     _check_columns(query, source)
     holds = _condition(query, source)
@@ -49,7 +55,7 @@ def run(sources: Mapping[str, Source], text: str) -> list[dict[str, Any]]:
         return []
     if any(order.column not in source.fields for order in query.order):
         return []
-    return [_render(source, image, query.columns) for image in _matching(query, source, holds)]
+    return [_render(source, image, query.columns) for image in _matching(query, source, holds, rights)]
 
 
 def _source(sources: Mapping[str, Source], text: str) -> Source:
@@ -82,14 +88,20 @@ def _check_columns(query: Query, source: Source) -> None:
 
 def _condition(query: Query, source: Source) -> Predicate:
     where = None if query.where is None else _with_ids(query.where, source)
-    return compile_condition(where, lambda name: _plain(source.fields[name]))
+    return compile_condition(where, lambda name: _plain(source.fields[name.removesuffix(_PADDED)]))
 
 
-def _matching(query: Query, source: Source, holds: Predicate) -> list[Mapping[str, Value]]:
-    images: list[Mapping[str, Value]] = [image for image in source.images() if holds(partial(_read, image))]
+def _matching(query: Query, source: Source, holds: Predicate, rights: Rights) -> list[Mapping[str, Value]]:
+    images: list[Mapping[str, Value]] = [image for image in _seen(source, rights) if holds(partial(_read, image))]
     images = sort_rows(images, query.order, _read, lambda name: _plain(source.fields[name]).type)
     size = LARGEST_PAGE if query.limit is None else min(query.limit, LARGEST_PAGE)
     return images[query.offset : query.offset + size]
+
+
+def _seen(source: Source, rights: Rights) -> Iterable[Mapping[str, Value]]:
+    if isinstance(source, Entity):
+        return (source.image(row) for row in source.rows() if rights.sees(row))
+    return source.images()
 
 
 def _plain(field: Field) -> Field:
@@ -100,6 +112,8 @@ def _plain(field: Field) -> Field:
 
 
 def _read(image: Mapping[str, Value], name: str) -> Value:
+    if name.endswith(_PADDED):
+        return f"{image.get(name.removesuffix(_PADDED)) or ''}\0"
     value = image.get(name)
     return record_number(value) if isinstance(value, str) and _WIDE.fullmatch(value) else value
 
@@ -116,8 +130,18 @@ def _with_ids(condition: Condition, source: Source) -> Condition:
         field = source.fields[condition.column]
         return replace(condition, literals=tuple(_id_literal(source, field, one) for one in condition.literals))
     if isinstance(condition, Comparison):
-        return replace(condition, literals=tuple(_bent(source, condition.column, one) for one in condition.literals))
+        literals = tuple(_bent(source, condition.column, one) for one in condition.literals)
+        return _padded(source, replace(condition, literals=literals))
     return condition
+
+
+def _padded(source: Source, test: Comparison) -> Comparison:
+    """The order of texts: an empty one comes before all, and blanks at the end do not count."""
+    if test.operator not in _ORDERING or _plain(source.fields[test.column]).type != "text":
+        return test
+    return replace(
+        test, column=test.column + _PADDED, literals=tuple(f"{str(one).rstrip()}\0" for one in test.literals)
+    )
 
 
 def _id_literal(source: Source, field: Field, literal: Value) -> Value:
@@ -136,12 +160,15 @@ def _bent(source: Source, column: str, literal: Value) -> Value:
     text = str(literal)
     if kind == "number" and not re.fullmatch(r"-?\d+(\.\d+)?", text):
         return 0
-    if kind == "datetime" and not re.match(r"\d{4}-\d\d-\d\d", text):
-        return "1970-01-01T00:00:00Z"
+    if kind == "datetime":
+        try:
+            return utc(text, source.options if isinstance(source, Entity) else {})
+        except ValueError:
+            return "1970-01-01T00:00:00Z"
     return literal
 
 
 def _render(source: Source, image: Mapping[str, Value], names: tuple[str, ...]) -> dict[str, Any]:
     wanted = tuple(source.fields) if names == ("*",) else names
-    body = {name: source.render_value(name, image.get(name)) for name in wanted}
+    body = {name: source.render_column(name, image.get(name)) for name in wanted}
     return body if "id" in body else {**body, "id": str(image["id"])}

@@ -68,6 +68,7 @@ SEED: dict[str, Any] = {
     # Nothing in this CRM keeps a key from being written twice: only Renkei itself can prevent a second project.
     "vtiger": {
         **_users("19x8", "19x2"),
+        "options": {"charset": "utf8mb4"},  # names of deals hold emoji
         "tabs": {"Project": {"fields": {
             "projectname": {"type": "text", "mandatory": True}, "cf_origin_deal": {"type": "text"},
             "cf_renkei_key": {"type": "text"},
@@ -92,10 +93,11 @@ def write_project(folder: Path, sandbox: Sandbox, kafka: Mapping[str, Any], urls
     for kind, key in (("zoho", "Renkei_Key"), ("salesforce", "Renkei_Key__c"), ("vtiger", "cf_renkei_key")):
         url = urls.get(kind, sandbox.crm(kind).url)
         user = getattr(sandbox.seed, kind).integration_user
-        login = ", login: client_credentials" if kind == "salesforce" else ""
+        more = ", login: client_credentials" if kind == "salesforce" else ""
+        more = ", options: {charset: utf8mb4}" if kind == "vtiger" else more
         lines.append(
             f"  {kind}: {{kind: {kind}, url: '{url}', allow_private: true, key_field: {key}, user: '{user}', "
-            f"poll: 1 second, timeout: 5{login}}}"
+            f"poll: 1 second, timeout: 5{more}}}"
         )
     (folder / "renkei.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

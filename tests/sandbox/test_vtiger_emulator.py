@@ -193,7 +193,7 @@ def test_describe_and_listtypes_tell_modules_in_vtigers_words(vtiger: VtigerClie
     types = vtiger.get("listtypes", fieldTypeList="null")["result"]
     body = vtiger.get("describe", elementType="Project")["result"]
     fields = {field["name"]: field for field in body["fields"]}
-    assert types["information"]["Users"]["isEntity"] is False
+    assert types["information"]["Groups"]["isEntity"] is False
     assert (body["idPrefix"], body["isEntity"], body["labelFields"]) == ("29", True, "projectname")
     assert fields["projectstatus"]["type"]["picklistValues"][1] == {"label": "initiated", "value": "initiated"}
     assert fields["linktoaccountscontacts"]["type"] == {"name": "reference", "refersTo": ["Accounts", "Contacts"]}
