@@ -354,7 +354,8 @@ class Agents:
         try:
             while not self._stop.is_set() and not self._is_broken:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), LOOK_EVERY)
+                    async with asyncio.timeout(LOOK_EVERY):
+                        await self._stop.wait()
         finally:
             await self.app.stop()
         if self.app.failure is not None:

@@ -108,7 +108,8 @@ class PartitionLog:
             retry_backoff_ms=RETRY_BACKOFF,
         )
         with _losses("open"):
-            await asyncio.wait_for(self._producer.start(), COMMIT_LIMIT)
+            async with asyncio.timeout(COMMIT_LIMIT):
+                await self._producer.start()
 
     async def restore(
         self, inputs: Sequence[str], tell: Callable[[int, int], None] = _NEVER_COUNTED
@@ -126,7 +127,8 @@ class PartitionLog:
         topics_of = {TopicPartition(self._cluster.topic(name), self.number): name for name in inputs}
         with _losses("restore"):
             async with self._reader() as reader:
-                begins = await asyncio.wait_for(reader.beginning_offsets([self._changelog, *topics_of]), COMMIT_LIMIT)
+                async with asyncio.timeout(COMMIT_LIMIT):
+                    begins = await reader.beginning_offsets([self._changelog, *topics_of])
                 earliest = begins.pop(self._changelog)
                 end = (await reader.end_offsets([self._changelog]))[self._changelog]
                 start = max(self._from_snapshot(restored, earliest, end), earliest)
@@ -157,7 +159,8 @@ class PartitionLog:
         self._untold |= work.next
         offsets = self._untold if tells else {}
         with _losses("commit"):
-            end = await asyncio.wait_for(self._transaction(self._producer, work, offsets), COMMIT_LIMIT)
+            async with asyncio.timeout(COMMIT_LIMIT):
+                end = await self._transaction(self._producer, work, offsets)
         if tells:
             self._untold, self._told_at = {}, time.monotonic()
         if self._snapshot is not None and end is not None:
@@ -171,7 +174,8 @@ class PartitionLog:
         producer, self._producer = self._producer, None
         if producer is not None:
             with suppress(KafkaError, TimeoutError, OSError):
-                await asyncio.wait_for(producer.stop(), STOP_LIMIT)
+                async with asyncio.timeout(STOP_LIMIT):
+                    await producer.stop()
 
     # -- transactions --------------------------------------------------------------
 
@@ -206,7 +210,8 @@ class PartitionLog:
             fetch_max_bytes=52_428_800,
             max_partition_fetch_bytes=8_388_608,
         )
-        await asyncio.wait_for(reader.start(), COMMIT_LIMIT)
+        async with asyncio.timeout(COMMIT_LIMIT):
+            await reader.start()
         try:
             yield reader
         finally:

@@ -173,7 +173,8 @@ class Runner:
         self._news.set()
         if self.status.state == "open":
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), DRAIN_LIMIT)
+                async with asyncio.timeout(DRAIN_LIMIT):
+                    await self._idle.wait()
 
     async def resume(self) -> None:
         """Go on after a rebalance that left the partition here; if it was elsewhere meanwhile, we are fenced."""
@@ -186,9 +187,9 @@ class Runner:
     async def close(self) -> None:
         """Let go of the partition."""
         self._owner.gate.shut(self._inputs)
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        while not self._task.done():  # a client that waits with a limit may swallow it (CPython 86296)
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=1)
         self._host = None
         self.status.state = "closed"
 
@@ -285,7 +286,8 @@ class Runner:
             self._idle.set()
             self._news.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), self._patience(host))
+                async with asyncio.timeout(self._patience(host)):
+                    await self._news.wait()
 
     def _merging(self, host: PartitionHost) -> Merge:
         """What puts the records of all topics into one order, from where the state is."""
