@@ -1,6 +1,6 @@
 """Seeds: tabs, users, teams and first records of the practice CRMs, in our words, from a file or a dict."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,26 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class TransitionSeed(_Strict):
+    """One transition of a blueprint: from which states, to which one, and what must be told with it."""
+
+    name: str
+    at: tuple[str, ...]
+    to: str
+    needs: tuple[str, ...] = ()
+
+
+class BlueprintSeed(_Strict):
+    """A blueprint over one picklist field of a tab (Zoho)."""
+
+    field: str
+    transitions: tuple[TransitionSeed, ...]
+
+    def numbered(self) -> Iterable[tuple[int, TransitionSeed]]:
+        """The transitions with the numbers that their ids are made of."""
+        return enumerate(self.transitions, 1)
+
+
 class CrmSeed(_Strict):
     """What one practice CRM starts with."""
 
@@ -33,6 +53,10 @@ class CrmSeed(_Strict):
     tabs: dict[str, Tab] = {}
     records: dict[str, tuple[dict[str, Any], ...]] = {}
     """First records by tab; ``id`` may be given in the vendor's form."""
+    blueprints: dict[str, BlueprintSeed] = {}
+    """Blueprints by tab (Zoho)."""
+    scopes: tuple[str, ...] = ()
+    """What API clients were granted, in the vendor's words (Zoho); everything where nothing is said."""
 
     @model_validator(mode="before")
     @classmethod

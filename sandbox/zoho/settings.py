@@ -31,10 +31,20 @@ def module_entry(module: Module, number: int) -> dict[str, Any]:
         "id": str(5725767000000002000 + number),
         "generated_type": "default" if module.name in STANDARD else "custom",
         "convertable": module.name == "Leads",
-        "isBlueprintSupported": False,
+        "isBlueprintSupported": module.blueprint is not None,
         "modified_time": None,
         **allowed,
     }
+
+
+def related_list_entry(module: Module, number: int) -> dict[str, Any]:
+    """A related list in ``/settings/related_lists``."""
+    label = module.tab.label or module.name
+    return {
+        "id": str(5725767000000005000 + number), "sequence_number": str(number), "display_label": label,
+        "api_name": module.name, "name": label, "action": None, "href": f"{module.name}/{{ENTITYID}}/related",
+        "module": {"api_name": module.name, "id": str(5725767000000002000 + number)}, "type": "default",
+    }  # fmt: skip
 
 
 def field_entry(module: Module, field: Field, number: int) -> dict[str, Any]:
