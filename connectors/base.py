@@ -207,6 +207,10 @@ class Connector(ABC):
         """Why this command need not even be sent, for example because its owner is inactive (D-48)."""
         return None
 
+    def looks_first(self, command: Command) -> bool:
+        """Whether the command is looked up before its first try; ``found`` then says what to send. Pure."""
+        return command.key is not None and command.operation in self.look_first
+
     def find(self, command: Command) -> Request | None:
         """The request that looks a command's effect up; none where that cannot be asked (D-42)."""
         return None
@@ -226,3 +230,7 @@ class Connector(ABC):
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """What the connection says of these tabs, its users and its teams."""
         return self.metadata
+
+    def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:
+        """What the connection is not allowed to do and would have to be for these tabs, in the vendor's words."""
+        return []

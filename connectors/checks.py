@@ -3,12 +3,14 @@
 import re
 from collections.abc import Collection
 
+from connectors.answers import text
 from connectors.tasks import TASK, task_of
 from schemas.commands import Command, Rejected
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _NEW = frozenset({"create", "upsert", TASK})
+_LINKS = frozenset({"link", "unlink"})
 
 
 def refusal(command: Command, operations: Collection[str]) -> Rejected | None:
@@ -25,7 +27,7 @@ def refusal(command: Command, operations: Collection[str]) -> Rejected | None:
         return rejected(command, "bad_record_id", f"{operation} needs the id of one record")
     if not all(_NAME.fullmatch(name) for name in _names(command)):
         return rejected(command, "bad_name", "a tab or field name is not a plain word")
-    return _link_refusal(command) if operation == "link" else _task_refusal(command) if operation == TASK else None
+    return _link_refusal(command) if operation in _LINKS else _task_refusal(command) if operation == TASK else None
 
 
 def rejected(command: Command, code: str, reason: str) -> Rejected:
@@ -35,9 +37,10 @@ def rejected(command: Command, code: str, reason: str) -> Rejected:
 
 def _link_refusal(command: Command) -> Rejected | None:
     relation, to = command.fields.get("relation"), command.fields.get("to")
-    if _NAME.fullmatch(str(relation)) and _ID.fullmatch(str(to)):
+    if _NAME.fullmatch(text(relation)) and _ID.fullmatch(text(to)):
         return None
-    return rejected(command, "bad_link", "link needs the fields `relation`, a name, and `to`, a record id")
+    reason = f"{command.operation} needs the fields `relation`, a name, and `to`, a record id"
+    return rejected(command, "bad_link", reason)
 
 
 def _task_refusal(command: Command) -> Rejected | None:

@@ -352,13 +352,13 @@ def lane_of(command: Command) -> str:
 
 
 def _looks_first(command: Command, connector: Connector) -> bool:
-    return command.key is not None and command.operation in connector.look_first
+    return connector.looks_first(command)
 
 
 def group_of(command: Command) -> tuple[object, ...]:
     """Commands of one group may leave in one request."""
     key = command.key[0] if command.key else ""
-    return (command.tab, command.operation, key, command.trigger_native)
+    return (command.tab, command.operation, key, command.trigger_native, command.if_unmodified)
 
 
 def _batches(ready: Sequence[Entry], connector: Connector, most: Callable[[Command], int]) -> Iterator[list[Entry]]:

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from sandbox.store import Row
 from sandbox.zoho.desk import Desk, done, missing_field, refuse_too_many
 from sandbox.zoho.errors import RefusedError, RowRefusedError, missing_parameter
-from sandbox.zoho.module import LOCKED, LOCKS, MAILS, TAG, Module, as_id, is_id
+from sandbox.zoho.module import LOCKED, LOCKS, MAILS, TAG, Module, as_id, is_id, texts
 from sandbox.zoho.reading import PageTokens, list_page, render_row
 from sandbox.zoho.writing import Result, Write
 from schemas.values import Value
@@ -65,7 +65,7 @@ class Actions:
         self._desk.charge(1)
 
         def tag(row: Row) -> Result:
-            held = [] if body.get("over_write") is True else row.fields.get(TAG) or []
+            held = [] if body.get("over_write") is True else texts(row, TAG)
             kept = merge(held, tags)
             self._desk.store.update(module.name, row.id, {TAG: kept}, self._desk.robot)
             return done("tags updated successfully", id=row.id, tags=kept)
@@ -198,12 +198,14 @@ class Actions:
             wrong = RowRefusedError("INVALID_DATA", "the related id given seems to be invalid", {"id": one}).result
             results.append(done(message, id=one) if known else wrong)
         if held != _linked(row, relation):
-            self._desk.store.update(row.tab, row.id, {_LINKS + relation: held}, self._desk.robot)
+            self._desk.store.update(row.tab, row.id, {_LINKS + relation: list(held)}, self._desk.robot)
         return self._desk.written(results, success=200)
 
     def _page(self, request: Request, module: Module, ids: Sequence[str]) -> Response:
         self._desk.charge(1)
-        asked = {**dict(request.query_params), "ids": ",".join(ids) or "0"}
+        asked = dict(request.query_params)
+        wanted = asked["ids"].split(",") if "ids" in asked else ids
+        asked["ids"] = ",".join(one for one in ids if one in wanted) or "0"
         asked.setdefault("fields", "id")
         page = list_page(module, asked, self._pages, None)
         names = [name.strip() for name in asked["fields"].split(",")]
@@ -242,7 +244,7 @@ _LINKS = "~"
 
 
 def _linked(row: Row, relation: str) -> list[str]:
-    return [str(one) for one in row.fields.get(_LINKS + relation) or []]
+    return texts(row, _LINKS + relation)
 
 
 def _tag_names(body: Mapping[str, Any]) -> list[str]:

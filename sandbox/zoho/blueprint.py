@@ -83,7 +83,7 @@ def _values(module: Module, taken: TransitionSeed, given: Mapping[str, Any]) -> 
     try:
         return {name: module.accept(name, given[name], f"$.blueprint[0].data.{name}") for name in known}
     except RowRefusedError as refused:
-        raise RefusedError(400, refused.result["code"], refused.result["message"], refused.result["details"]) from None
+        raise refused.as_whole() from None
 
 
 def _render(number: int, one: TransitionSeed) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sandbox.emulator import json_reply, new_app, users_of
 from sandbox.faults import Answer, FaultPlan
 from sandbox.quota import Quota
 from sandbox.seed import CrmSeed
-from sandbox.store import Actor
+from sandbox.store import Actor, Store
 from sandbox.zoho.actions import Actions
 from sandbox.zoho.bell import Bell, TellingStore
 from sandbox.zoho.blueprint import Blueprints
@@ -37,7 +37,7 @@ class Zoho:
     def __init__(self, seed: CrmSeed, clock: Clock) -> None:
         self.plan = FaultPlan()
         self.bell = Bell(clock, self.plan)
-        self.store = TellingStore(_with_hidden(seed), clock, _new_id, self.bell.ring)
+        self.store: Store = TellingStore(_with_hidden(seed), clock, _new_id, self.bell.ring)
         zone = ZoneInfo(seed.timezone)
         modules = {name: Module(self.store, tab, zone, seed.blueprints.get(name)) for name, tab in seed.tabs.items()}
         robot, person = users_of(seed.users, seed.integration_user, seed.person)

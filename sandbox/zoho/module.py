@@ -59,6 +59,12 @@ def as_id(raw: object) -> object:
     return str(raw) if isinstance(raw, int) and not isinstance(raw, bool) else raw
 
 
+def texts(row: Row, name: str) -> list[str]:
+    """A field that holds several texts."""
+    held = row.fields.get(name)
+    return [str(one) for one in held] if isinstance(held, list) else []
+
+
 class Module:
     """A tab in Zoho's dialect: which columns it has, how values come in and go out."""
 
@@ -75,7 +81,9 @@ class Module:
 
     def image(self, row: Row) -> dict[str, Value]:
         """All columns of a record in our values; times have Zoho's resolution of a second."""
+        unconverted = {CONVERTED: False} if CONVERTED in self.columns else {}
         return {
+            **unconverted,
             **row.fields,
             "id": row.id,
             "Owner": row.fields.get("Owner") or row.created_by,
@@ -128,9 +136,8 @@ class Module:
 
     def tags(self, row: Row) -> list[dict[str, Any]]:
         """The tags of a record."""
-        names = row.fields.get(TAG) or []
-        ids = [str(5725767000000009000 + sum(str(name).encode())) for name in names]
-        return [{"name": name, "id": tag, "color_code": None} for name, tag in zip(names, ids, strict=True)]
+        ids = {name: str(5725767000000009000 + sum(name.encode())) for name in texts(row, TAG)}
+        return [{"name": name, "id": tag, "color_code": None} for name, tag in ids.items()]
 
     def _lookup(self, field: Field, record_id: str) -> dict[str, str]:
         row = self.related(field, record_id)
