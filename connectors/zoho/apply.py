@@ -8,6 +8,7 @@ from connectors.base import Auth, Capture, Connector, Limits, Pressure, Request,
 from connectors.checks import refusal, rejected
 from connectors.credentials import Credentials
 from connectors.directory import Refused
+from connectors.notices import Notices, place_of
 from connectors.reading import READ
 from connectors.settings import ConnectionSettings
 from connectors.tasks import TASK
@@ -25,6 +26,7 @@ from connectors.zoho.reading import Reading
 from connectors.zoho.rows import ASSIGN, MOST, Rows
 from connectors.zoho.tasks import TAB, create_task
 from connectors.zoho.verbs import Ground, Verb
+from connectors.zoho.watching import ZohoNotices
 from schemas.commands import Command, Outcome, Rejected
 from schemas.metadata import ConnectionMetadata
 
@@ -104,6 +106,14 @@ class ZohoConnector(Connector):
     def capture(self, tab: str, send: Send, fields: Sequence[str] = ()) -> Capture:
         """Polls a module by modified time."""
         return capture(self.settings, self.metadata, tab, send, fields)
+
+    def notices(self, credentials: Credentials, send: Send, tabs: Sequence[str]) -> Notices | None:
+        """A channel, where the options ``notices`` and ``listen`` say where Zoho can reach us."""
+        place = place_of(self.settings.options, self.settings.allow_private)
+        if place is None or not tabs:
+            return None
+        secret = credentials.get("client_secret").reveal()
+        return ZohoNotices(self.settings.connection, secret, place.url, send, tabs)
 
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """Modules, fields, users and groups."""
