@@ -67,7 +67,7 @@ def field_entry(module: Module, field: Field, number: int) -> dict[str, Any]:
         "external": None,
         "pick_list_values": [_option(value, index) for index, value in enumerate(field.values, 1)],
         "lookup": _lookup(field),
-        "multi_module_lookup": {},
+        "multi_module_lookup": _modules(field),
         "decimal_place": 2 if field.type == "number" else None,
         "operation_type": dict.fromkeys(("web_update", "api_create", "web_create", "api_update"), field.writable),
     }
@@ -108,6 +108,17 @@ def _option(value: str, number: int) -> dict[str, Any]:
 
 
 def _lookup(field: Field) -> dict[str, Any]:
-    if field.type != "lookup" or not field.refers_to:
+    if field.type != "lookup" or len(field.refers_to) != 1:
         return {}
     return {"module": {"api_name": field.refers_to[0]}, "display_label": field.label or field.name}
+
+
+def _modules(field: Field) -> dict[str, Any]:
+    """The modules of a lookup that may name records of several (``What_Id``)."""
+    if field.type != "lookup" or len(field.refers_to) < 2:
+        return {}
+    return {
+        "api_name": field.name,
+        "display_label": field.label,
+        "modules": [{"api_name": one} for one in field.refers_to],
+    }
