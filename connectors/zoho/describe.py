@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.base import Request, Send
-from connectors.capture import readable
+from connectors.capture import CaptureFailed, readable
 from connectors.zoho.values import API
 from schemas.metadata import ConnectionMetadata, Field, FieldType, Tab, Team, User
 
@@ -23,6 +23,15 @@ _REFERENCES = frozenset({"lookup", "userlookup", "ownerlookup"})
 
 def describe(connection: str, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
     """The metadata of these modules. Raises NotSent, NoAnswer or CaptureFailed."""
+    try:
+        return _described(connection, send, tabs)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # Nothing is half described: what has another shape than the vendor's is not understood at all.
+        kind = type(error).__name__
+        raise CaptureFailed(f"Zoho's description of its modules has an unexpected shape ({kind})") from None
+
+
+def _described(connection: str, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
     labels = {row["api_name"]: row for row in _list(send, "/settings/modules", "modules", {})}
     return ConnectionMetadata(
         connection=connection,
@@ -104,8 +113,9 @@ def _pages(send: Send, path: str, name: str, params: Mapping[str, str]) -> Itera
     page, more = 1, True
     while more:
         answer = _ask(send, path, {**params, "page": str(page), "per_page": "200"})
-        yield from answer.get(name) or []
-        more = bool((answer.get("info") or {}).get("more_records"))
+        rows = answer.get(name) or []
+        yield from rows
+        more = bool(rows and (answer.get("info") or {}).get("more_records"))
         page += 1
 
 

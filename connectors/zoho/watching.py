@@ -10,7 +10,7 @@ from connectors.capture import CaptureFailed
 from connectors.fields import milliseconds
 from connectors.notices import Heard, Kept, derived
 from connectors.zoho.values import API
-from connectors.zoho.verbs import json_request
+from connectors.zoho.verbs import details, json_request
 from schemas.codec import CodecError, from_json
 from schemas.values import DAY, HOUR, MINUTE, format_instant
 
@@ -129,9 +129,9 @@ def _rows(response: Response) -> list[dict[str, Any]]:
 
 def _ends(rows: list[dict[str, Any]]) -> int | None:
     """The earliest end that the answer grants: Zoho gives less than was asked where that is too much."""
-    told = [row.get("details") for row in rows]
-    events = [event for one in told if isinstance(one, dict) for event in one.get("events") or []]
-    ends = [milliseconds(event.get("channel_expiry")) for event in events if isinstance(event, dict)]
+    told = [details(row).get("events") for row in rows]
+    events = [event for one in told if isinstance(one, list) for event in one if isinstance(event, dict)]
+    ends = [milliseconds(event.get("channel_expiry")) for event in events]
     return min((end for end in ends if end is not None), default=None)
 
 

@@ -5,18 +5,29 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.base import Response
+from connectors.base import Request, Response
+from connectors.capture import CaptureFailed
+from connectors.fields import milliseconds
+from connectors.zoho.capture import capture
+from connectors.zoho.describe import describe
+from connectors.zoho.values import image
+from connectors.zoho.watching import ZohoNotices
 from schemas.codec import to_json
 from schemas.commands import Applied, Command, Rejected, RetryLater, Uncertain
-from tests.connectors.crms import OPERATIONS, command
-from tests.connectors.test_zoho_verbs import FIELDS, WITH_NOTES, ZOHO, one
+from tests.connectors.crms import OPERATIONS, command, metadata
+from tests.connectors.test_zoho_verbs import FIELDS, SEEN, WITH_NOTES, ZOHO, one
 
 ALL = [command("zoho", operation) for operation in OPERATIONS] + [one(operation) for operation in FIELDS]
 CODES = ("SUCCESS", "DUPLICATE_DATA", "INVALID_DATA", "ALREADY_MODIFIED", "INTERNAL_ERROR", "RECORD_LOCKED",
          "ID_ALREADY_CONVERTED", "TOO_MANY_REQUESTS", "RECORD_NOT_IN_PROCESS", "")  # fmt: skip
-KEYS = ("code", "status", "message", "details", "data", "id", "api_name", "info", "more_records", "blueprint",
-        "process_info", "field_value", "transitions", "Contacts", "Converted__s", "duplicate_record", "action",
-        "Name", "Amount", "Owner", "Modified_Time", "message_id", "next_field_value", "name")  # fmt: skip
+NAMES = """
+code status message details data id api_name info more_records blueprint modules fields users user_groups sources
+source lookup module pick_list_values watch events channel_id channel_expiry deleted_time deleted_by Created_Time
+Modified_Time Modified_By process_info field_value transitions Contacts Converted__s duplicate_record action Name
+Amount Owner message_id next_field_value name type data_type json_type Reporting_To role operation_type
+"""
+KEYS = NAMES.split()
+LISTS = ("data", "watch", "fields", "modules", "users", "user_groups")
 WORDS = st.sampled_from((*CODES, "success", "error", "101", "9", "Schedule", "2026-01-02T12:00:00+09:00", "🚀"))
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | WORDS
 JSON = st.recursive(
@@ -26,11 +37,12 @@ JSON = st.recursive(
 )
 STATUSES = st.sampled_from((200, 201, 202, 204, 207, 301, 304, 400, 401, 403, 404, 412, 429, 500, 502, 503))
 HEADERS = st.dictionaries(st.sampled_from(("retry-after", "x-api-credits-remaining")), st.text(max_size=6), max_size=2)
-BODIES = (
-    st.binary(max_size=60)
-    | JSON.map(to_json)
-    | st.fixed_dictionaries({"data": st.lists(JSON, max_size=3)}).map(to_json)
+MOMENTS = st.sampled_from(
+    ("2026-01-02T12:00:00+09:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "soon")
 )
+ROWS = st.dictionaries(st.sampled_from(KEYS), JSON | MOMENTS, max_size=6)
+LISTED = st.dictionaries(st.sampled_from(LISTS), st.lists(ROWS | JSON, max_size=3), max_size=3)
+BODIES = st.binary(max_size=60) | JSON.map(to_json) | LISTED.map(to_json)
 ANSWERS = st.builds(lambda status, headers, body: Response(status=status, headers=headers, body=body),
                     STATUSES, HEADERS, BODIES)  # fmt: skip
 COMMANDS = st.sampled_from(ALL)
@@ -94,3 +106,51 @@ def test_any_fields_are_refused_or_can_be_sent(chosen: Command, fields: dict[str
         assert all(
             value not in refused.reason for value in fields.values() if isinstance(value, str) and len(value) > 4
         )
+
+
+KNOWN = metadata("zoho")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(ANSWERS, min_size=1, max_size=4))
+def test_any_reading_gives_changes_or_says_that_it_failed(answers: list[Response]) -> None:
+    waiting = iter(answers)
+    watched = capture(ZOHO.settings, KNOWN, "Deals", lambda request: next(waiting, Response(status=204)), ())
+    try:
+        polled = watched.poll(None, SEEN)
+    except CaptureFailed:
+        return
+    assert all(event.record_id for event in polled.events)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(ANSWERS, min_size=1, max_size=5))
+def test_any_description_is_understood_or_refused_as_a_whole(answers: list[Response]) -> None:
+    waiting = iter(answers)
+    try:
+        found = describe("zoho", lambda request: next(waiting, Response(status=204)), ["Deals"])
+    except CaptureFailed:
+        return
+    assert found.tabs["Deals"].fields["id"].type == "id"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(ANSWERS, min_size=1, max_size=4))
+def test_any_answer_to_upkeep_keeps_the_channel_or_says_that_it_failed(answers: list[Response]) -> None:
+    waiting = iter(answers)
+
+    def send(request: Request) -> Response:
+        return next(waiting, Response(status=204))
+
+    notices = ZohoNotices("zoho", "s", "https://x.example", send, ["Deals"])
+    try:
+        kept = notices.keep(SEEN)
+    except CaptureFailed:
+        return
+    assert kept.next_at > SEEN
+
+
+def test_a_moment_at_the_end_of_time_is_no_moment() -> None:
+    for moment in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"):
+        assert milliseconds(moment) is None
+        assert image({"At": moment}, {"At": "datetime"}) == {"At": moment}
