@@ -14,26 +14,27 @@ from schemas.values import MINUTE
 
 
 class Noticing:
-    """Hears notices from ``open`` until ``close``; the thread that captures asks it what was heard."""
+    """Hears notices once it is asked what it heard, until ``close``; where nobody waits for them, it hears none.
+
+    The door opens only in the process that captures: the others, which stand by, may share its address.
+    """
 
     def __init__(self, connection: str, notices: Notices, serve: Callable[[Gate], NoticeServer]) -> None:
         self._connection, self._notices, self._serve = connection, notices, serve
+        self._wake: Wake | None = None
         self._server: NoticeServer | None = None
         self._lock = threading.Lock()
         self._heard: set[str] = set()
-        self._wake: Wake = lambda: None
         self._next_at = 0
         self.problem = ""
 
     def open(self, wake: Wake) -> None:
-        """Listen from now on; ``wake`` is called, from another thread, when something was heard."""
+        """From now on somebody waits; ``wake`` is called, from another thread, when something was heard."""
         self._wake = wake
-        self._server = self._serve(Gate(self._notices, self._tell))
-        self._server.start()
 
     def heard(self, now: int) -> tuple[set[str] | None, int | None]:
         """The tabs to be read at once, none meaning all of them; and when to ask again for the upkeep's sake."""
-        if self._server is None:
+        if self._wake is None:
             return set(), None
         missed = self._keep(now) if now >= self._next_at else False
         with self._lock:
@@ -49,17 +50,26 @@ class Noticing:
     def _keep(self, now: int) -> bool:
         """Whether changes may have been missed."""
         try:
+            self._stand()
             kept = self._notices.keep(now)
-        except (NotSent, NoAnswer, CaptureFailed) as error:
+        except (NotSent, NoAnswer, CaptureFailed, OSError) as error:
             self._next_at, self.problem = now + MINUTE, f"notices: {error}"
             return False
         self._next_at, self.problem = max(kept.next_at, now + RETRY_AFTER), ""
         return kept.missed
 
+    def _stand(self) -> None:
+        """Open the door, if it is not."""
+        if self._server is None:
+            server = self._serve(Gate(self._notices, self._tell))
+            server.start()
+            self._server = server
+
     def _tell(self, tab: str) -> None:
         with self._lock:
             self._heard.add(f"{self._connection}:{tab}")
-        self._wake()
+        if self._wake is not None:
+            self._wake()
 
 
 def noticing_of(connector: Connector, credentials: Credentials, send: Send, tabs: Sequence[str]) -> Noticing | None:

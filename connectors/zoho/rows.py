@@ -135,10 +135,15 @@ class Rows(Verb):
 
     def _wanted(self, command: Command) -> dict[str, Value]:
         types, zone = self._ground.types(command), self._ground.settings.zone
-        named = list(command.fields.items())[:_COMPARED]
+        named = [(name, value) for name, value in command.fields.items() if self._can_be_read(command, name)]
+        named = named[:_COMPARED]
         wanted = image({name: write(value, types.get(name, "unknown"), zone) for name, value in named}, types)
         owner = self._ground.owner_id(command)
         return {**wanted, "Owner": owner} if owner else wanted
+
+    def _can_be_read(self, command: Command, name: str) -> bool:
+        """COQL selects no field of a type that is not ours; one record alone comes with all."""
+        return bool(command.record_id) or self._ground.types(command).get(name) != "unknown"
 
     def _compared(self, command: Command) -> list[str]:
         return list(self._wanted(command)) if command.operation in {*_CHANGES, "upsert"} else []

@@ -20,7 +20,10 @@ TRY_AGAIN = frozenset(
      "ALREADY_SCHEDULED", "CANNOT_PROCESS", "RECORD_LOCKED", "AUTHENTICATION_FAILURE"}
 )  # fmt: skip
 """Codes that say: nothing was written, and it is not the command's fault."""
-WHO_KNOWS = frozenset({"INTERNAL_ERROR", "INTERNAL_SERVER_ERROR", "BAD_GATEWAY", "SERVICE_UNAVAILABLE"})
+WHO_KNOWS = frozenset(
+    {"INTERNAL_ERROR", "INTERNAL_SERVER_ERROR", "BAD_GATEWAY", "SERVICE_UNAVAILABLE", "REQUEST_TIMEOUT", "SCHEDULED"}
+)
+"""Codes after which it may have been done, or is still to be done."""
 _LATER, _LOCKED = 10.0, 60.0
 
 Row: TypeAlias = Mapping[str, Any]
