@@ -121,7 +121,7 @@ class ZohoConnector(Connector):
 
     def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:
         """The scopes that the connection lacks to work on these modules."""
-        return permissions.missing(send, tabs)
+        return permissions.missing(send, tabs, self.settings.options)
 
     def _plain(self, command: Command) -> Command:
         return create_task(command, self.metadata) if command.operation == TASK else command

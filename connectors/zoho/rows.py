@@ -30,6 +30,8 @@ _COMPARED = 40
 _WORTHWHILE = 10
 """A write costs one credit for every ten rows; changing an owner costs one for all."""
 ASSIGN = "assign"
+CHANGE_OWNER = "change_owner"
+"""The option by which a connection says that it has the scope ``ZohoCRM.change_owner.CREATE``."""
 _CHANGES = frozenset({"update", ASSIGN})
 
 
@@ -112,8 +114,9 @@ class Rows(Verb):
 
     def _is_change_of_owner(self, commands: Sequence[Command]) -> bool:
         """Whether all get the same owner and nothing else, and are so many that one call for it is cheaper."""
-        if len(commands) <= _WORTHWHILE or not commands[0].trigger_native:
-            return False  # changing an owner cannot be kept from the CRM's own automation
+        wished = self._ground.settings.options.get(CHANGE_OWNER) == "true"
+        if not wished or len(commands) <= _WORTHWHILE or not commands[0].trigger_native:
+            return False  # it needs a scope of its own, and cannot be kept from the CRM's own automation
         plain = all(command.operation in _CHANGES and not command.fields for command in commands)
         return plain and len({self._ground.owner_id(command) for command in commands} - {""}) == 1
 

@@ -31,7 +31,7 @@ def sandbox() -> Iterator[Sandbox]:
 def desk(sandbox: Sandbox) -> Iterator[Desk]:
     sandbox.clock.set(max(NOW, sandbox.clock.now() if sandbox.clock.now() >= NOW else 0) + 10 * MINUTE)
     database = sqlite3.connect(":memory:")
-    made = Desk(sandbox, "zoho", database)
+    made = Desk(sandbox, "zoho", database, change_owner="true")
     made.settings = made.settings.model_copy(update={"sender": "renkei@example.com"})
     made.connector = type(made.connector)(made.settings, made.connector.metadata)
     made.start()
@@ -227,13 +227,14 @@ def test_scopes_that_the_client_lacks_are_named(desk: Desk) -> None:
     assert desk.connector.missing_permissions(desk.send, ["Demos", "Deals"]) == []
     granted = ("ZohoCRM.settings.ALL", "ZohoCRM.modules.Demos.ALL", "ZohoCRM.modules.Deals.READ", "ZohoCRM.users.READ")
     with Sandbox(journey(scopes=granted)) as poor:
-        other = Desk(poor, "zoho", sqlite3.connect(":memory:"))
+        place = {"notices": "http://127.0.0.1:1", "listen": "127.0.0.1:1"}
+        other = Desk(poor, "zoho", sqlite3.connect(":memory:"), change_owner="true", **place)
         missing = other.connector.missing_permissions(other.send, ["Demos", "Deals"])
         other.transport.close()
         other.database.close()
     assert missing == [
-        "ZohoCRM.notifications.READ", "ZohoCRM.coql.READ", "ZohoCRM.modules.Deals.CREATE",
-        "ZohoCRM.modules.Deals.UPDATE", "ZohoCRM.modules.Deals.DELETE",
+        "ZohoCRM.coql.READ", "ZohoCRM.modules.Deals.CREATE", "ZohoCRM.modules.Deals.UPDATE",
+        "ZohoCRM.modules.Deals.DELETE", "ZohoCRM.notifications.READ", "ZohoCRM.change_owner.CREATE",
     ]  # fmt: skip
 
 

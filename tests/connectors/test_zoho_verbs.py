@@ -29,8 +29,9 @@ FIELDS: Mapping[str, Mapping[str, Any]] = {
 }
 NOTES = Tab(name="Notes", fields={"Renkei_Key": Field(name="Renkei_Key", type="text", unique=True)})
 SETTINGS = ConnectionSettings(
-    connection="zoho", kind="zoho", url="https://crm.example", user=ANN, sender="crm@example.com"
-)
+    connection="zoho", kind="zoho", url="https://crm.example", user=ANN, sender="crm@example.com",
+    options={"change_owner": "true"},
+)  # fmt: skip
 ZOHO = ZohoConnector(SETTINGS, metadata("zoho"))
 WITH_NOTES = ZohoConnector(SETTINGS, metadata("zoho", Notes=NOTES))
 
@@ -102,6 +103,8 @@ def test_the_same_owner_for_many_is_one_cheap_call_unless_automation_must_stay_q
     assert ZOHO.price(request) == 1
     quiet = ZOHO.request([one("assign", number, trigger_native=False) for number in range(1, 101)])
     assert (quiet.path, body_of(quiet)["trigger"], ZOHO.price(quiet)) == ("/crm/v8/Deals", [], 10)
+    modest = ZohoConnector(SETTINGS.model_copy(update={"options": {}}), metadata("zoho"))
+    assert modest.request(many).path == "/crm/v8/Deals"
     assert ZOHO.request([*many[:50], one("assign", 51, owner=f"user:{ANN}")]).path == "/crm/v8/Deals"
 
 
