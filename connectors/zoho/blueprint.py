@@ -45,7 +45,7 @@ class Transition(Verb):
         if isinstance(answer, dict) and succeeded(answer):
             fits = response.status == 200 and answer.get("status") == "success" and len(commands) == 1
             return [self._ground.applied(commands[0])] if fits else unreadable(commands, response)
-        return without_rows(commands, response)
+        return without_rows(commands, response, answer, self.refused)
 
     def find(self, command: Command) -> Request | None:
         """Where the record stands, and what it may do."""

@@ -7,7 +7,7 @@ from connectors.answers import text
 from connectors.base import Request, Response
 from connectors.checks import rejected
 from connectors.zoho.values import image, write
-from connectors.zoho.verbs import Row, Verb, by_row, details, found_rows, json_request, not_there, path, tab, wondering
+from connectors.zoho.verbs import Row, Verb, details, failure, found_rows, json_request, not_there, path, tab, wondering
 from schemas.commands import Command, Outcome, Rejected, Uncertain
 
 _MADE = ("Account", "Contact", "Deal")
@@ -46,13 +46,11 @@ class Conversion(Verb):
         wish |= {"assign_to": {"id": owner}} if owner else {}
         return json_request("POST", path(command, "actions", "convert"), {"data": [wish]})
 
-    def outcomes(self, commands: Sequence[Command], response: Response) -> list[Outcome]:
+    def refused(self, command: Command, row: Row) -> Outcome:
         """A lead that was converted already is read back."""
-        outcomes = by_row(commands, response, self.read)
-        [command] = commands
-        if isinstance(outcomes[0], Rejected) and outcomes[0].code == "ID_ALREADY_CONVERTED":
-            return [Uncertain(command_id=command.id, reason="converted already: by us, or by somebody else")]
-        return outcomes
+        if row.get("code") == "ID_ALREADY_CONVERTED":
+            return Uncertain(command_id=command.id, reason="converted already: by us, or by somebody else")
+        return failure(command, row)
 
     def read(self, command: Command, row: Row) -> Outcome:
         """The three records."""

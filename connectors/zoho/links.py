@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from connectors.base import Request, Response
-from connectors.zoho.verbs import Row, Verb, by_row, found_rows, json_request, not_there, path, wondering
-from schemas.commands import Command, Outcome, Rejected, Uncertain
+from connectors.zoho.verbs import Row, Verb, failure, found_rows, json_request, not_there, path, wondering
+from schemas.commands import Command, Outcome, Uncertain
 
 
 class Links(Verb):
@@ -18,13 +18,11 @@ class Links(Verb):
             return Request(method="DELETE", path=where, params={"ids": str(command.fields["to"])})
         return json_request("PUT", where, {"data": [{"id": command.fields["to"]}]})
 
-    def outcomes(self, commands: Sequence[Command], response: Response) -> list[Outcome]:
-        """By row; what cannot be unlinked may have been before: it is looked up."""
-        outcomes = by_row(commands, response, self.read)
-        refused = outcomes[0] if isinstance(outcomes[0], Rejected) else None
-        if refused and refused.code == "INVALID_DATA" and commands[0].operation == "unlink":
-            return [Uncertain(command_id=commands[0].id, reason="perhaps not linked any more")]
-        return outcomes
+    def refused(self, command: Command, row: Row) -> Outcome:
+        """What cannot be unlinked may have been before: it is looked up."""
+        if row.get("code") == "INVALID_DATA" and command.operation == "unlink":
+            return Uncertain(command_id=command.id, reason="perhaps not linked any more")
+        return failure(command, row)
 
     def find(self, command: Command) -> Request | None:
         """The related list, asked for the one record."""

@@ -6,14 +6,21 @@ import msgspec
 
 from connectors.answers import text
 from connectors.base import Request, Response
-from connectors.zoho.verbs import Row, Verb, by_row, found_rows, json_request, not_there, path, wondering
-from schemas.commands import Command, Outcome, Rejected, RetryLater, Uncertain
+from connectors.checks import rejected
+from connectors.zoho.verbs import Row, Verb, failure, found_rows, json_request, not_there, path, wondering
+from schemas.commands import Applied, Command, Outcome, Rejected, Uncertain
 
 _LIST, _LOCK = "Locking_Information__s", "lock"
 
 
 class Locks(Verb):
     """``lock`` with the field ``reason``, and ``unlock``; who already finds it so has nothing to do."""
+
+    def refuse(self, command: Command) -> Rejected | None:
+        """Refuses a lock that is no id: it goes into a path."""
+        if _LOCK in command.fields and not text(command.fields[_LOCK]).isalnum():
+            return rejected(command, "bad_value", f"field {_LOCK}: it takes the id of a lock")
+        return None
 
     def looks_first(self, command: Command) -> bool:
         """To unlock, the lock's id must be known."""
@@ -28,18 +35,15 @@ class Locks(Verb):
         return json_request("POST", path(command, _LIST), {"data": [{"Locked_Reason__s": reason}]})
 
     def outcomes(self, commands: Sequence[Command], response: Response) -> list[Outcome]:
-        """What is locked already, or has no such lock any more, is looked up."""
-        [outcome] = by_row([_without_id(command) for command in commands], response, self.read)
-        gone = isinstance(outcome, Rejected) and outcome.code == "INVALID_DATA" and commands[0].operation == "unlock"
-        if gone or (isinstance(outcome, RetryLater) and outcome.reason == "RECORD_LOCKED"):
-            return [Uncertain(command_id=commands[0].id, reason="perhaps so already")]
-        if isinstance(outcome, Uncertain | Rejected | RetryLater):
-            return [outcome]
-        return [self._ground.applied(commands[0])]
+        """By the one row, which names the lock and not the record."""
+        [outcome] = super().outcomes([msgspec.structs.replace(one, record_id="") for one in commands], response)
+        return [self._ground.applied(commands[0])] if isinstance(outcome, Applied) else [outcome]
 
-    def read(self, command: Command, row: Row) -> Outcome:
-        """Done."""
-        return self._ground.applied(command)
+    def refused(self, command: Command, row: Row) -> Outcome:
+        """What is locked already, or has no such lock any more, is looked up."""
+        if row.get("code") == {"lock": "RECORD_LOCKED", "unlock": "INVALID_DATA"}[command.operation]:
+            return Uncertain(command_id=command.id, reason="perhaps so already")
+        return failure(command, row)
 
     def find(self, command: Command) -> Request | None:
         """The locks of the record."""
@@ -48,7 +52,7 @@ class Locks(Verb):
     def found(self, command: Command, response: Response) -> Outcome | Command:
         """Whether it is locked, and by which lock."""
         rows = found_rows(response)
-        if rows is None or len(rows) > 1:
+        if rows is None or len(rows) > 1 or not all(text(row["id"]).isalnum() for row in rows):
             return wondering(command, response)
         if bool(rows) == (command.operation == "lock"):
             return self._ground.applied(command, duplicate=True)
@@ -58,8 +62,3 @@ class Locks(Verb):
             return msgspec.structs.replace(command, fields={**command.fields, _LOCK: text(rows[0]["id"])})
         still = rows[0]["id"] == command.fields[_LOCK]
         return not_there(command) if still else self._ground.applied(command, duplicate=True)
-
-
-def _without_id(command: Command) -> Command:
-    """Rows name the lock, not the record."""
-    return msgspec.structs.replace(command, record_id="")

@@ -42,11 +42,11 @@ class Notes(Verb):
         return Rows(self._ground).outcomes([self._as_create(command) for command in commands], response)
 
     def find(self, command: Command) -> Request | None:
-        """By key, or all notes of the record, newest first."""
+        """By key, or a page of the notes of the record; where there are more, nobody can say what is not there."""
         if self._key(command):
             return Rows(self._ground).find(self._as_create(command))
         fields = "Note_Title,Note_Content,Created_Time,Created_By,Parent_Id"
-        params = {"fields": fields, "per_page": str(_PAGE), "sort_by": "id", "sort_order": "desc"}
+        params = {"fields": fields, "per_page": str(_PAGE)}
         return Request(method="GET", path=path(command, TAB), params=params)
 
     def found(self, command: Command, response: Response) -> Outcome:

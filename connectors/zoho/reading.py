@@ -44,7 +44,7 @@ class Reading(Verb):
         answer = parsed(response)
         rows = answer.get("data") if isinstance(answer, dict) and response.status == 200 else None
         if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("id") for row in rows):
-            return without_rows(commands, response)
+            return without_rows(commands, response, answer, self.refused)
         types = field_types(self._ground.metadata, tab(commands[0]))
         wanted = {"id", *self._wanted(commands[0])}
         kept = ({name: row[name] for name in row if name in wanted or not types} for row in rows)

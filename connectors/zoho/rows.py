@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from connectors.answers import holds, parsed, text
+from connectors.answers import holds, text
 from connectors.base import Request, Response
 from connectors.checks import rejected
 from connectors.fields import field_types
@@ -11,7 +11,6 @@ from connectors.zoho.values import API, image, literal, misfit, write
 from connectors.zoho.verbs import (
     Row,
     Verb,
-    by_row,
     details,
     failure,
     found_rows,
@@ -67,15 +66,12 @@ class Rows(Verb):
             return json_request("POST", f"{API}/{tab(first)}/upsert", body, _condition(first))
         return json_request("POST", f"{API}/{tab(first)}", body)
 
-    def outcomes(self, commands: Sequence[Command], response: Response) -> list[Outcome]:
-        """Row by row; a create that is refused because its key is taken was there already."""
-        outcomes = by_row(commands, response, self.read)
-        answer = parsed(response)
-        rows = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(rows, list) or len(rows) != len(commands) or isinstance(outcomes[0], Uncertain):
-            return outcomes
-        pairs = zip(commands, rows, outcomes, strict=True)
-        return [self._clash(command, row) if _is_our_key(command, row) else outcome for command, row, outcome in pairs]
+    def refused(self, command: Command, row: Row) -> Outcome:
+        """A create that is refused because its key is taken was there already."""
+        taken = command.key is not None and details(row).get("api_name") == command.key[0]
+        if row.get("code") == "DUPLICATE_DATA" and taken and command.operation == "create":
+            return self._there_already(command, row)
+        return failure(command, row)
 
     def read(self, command: Command, row: Row) -> Outcome:
         """A written row tells the record's id, and when it was modified."""
@@ -129,7 +125,7 @@ class Rows(Verb):
         owner = self._ground.owner_id(command)
         return {**row, "Owner": {"id": owner}} if owner else row
 
-    def _clash(self, command: Command, row: Row) -> Outcome:
+    def _there_already(self, command: Command, row: Row) -> Outcome:
         record = details(row).get("duplicate_record")
         record_id = text(details(row).get("id")) or (text(record.get("id")) if isinstance(record, dict) else "")
         if not record_id:
@@ -167,9 +163,3 @@ def _condition(command: Command) -> dict[str, str]:
         return {}
     seen = format_instant(command.if_unmodified // 1000 * 1000).replace("Z", "+00:00")
     return {"If-Unmodified-Since": seen}
-
-
-def _is_our_key(command: Command, row: Row) -> bool:
-    refused = row.get("code") == "DUPLICATE_DATA" and isinstance(failure(command, row), Rejected)
-    taken = command.key is not None and details(row).get("api_name") == command.key[0]
-    return refused and taken and command.operation == "create"

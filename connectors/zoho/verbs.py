@@ -82,11 +82,15 @@ class Verb(ABC):
 
     def outcomes(self, commands: Sequence[Command], response: Response) -> list[Outcome]:
         """One outcome per command, in order."""
-        return by_row(commands, response, self.read)
+        return by_row(commands, response, self.read, self.refused)
 
     def read(self, command: Command, row: Row) -> Outcome:
         """What a row that says SUCCESS means."""
         return self._ground.applied(command, modified=details(row).get("Modified_Time"))
+
+    def refused(self, command: Command, row: Row) -> Outcome:
+        """What an error of its row, or of the whole request, means."""
+        return failure(command, row)
 
     def looks_first(self, command: Command) -> bool:
         """Whether the command has to be looked up before it can be sent."""
@@ -101,16 +105,15 @@ class Verb(ABC):
         return Uncertain(command_id=command.id, reason="this cannot be looked up")
 
 
-def by_row(commands: Sequence[Command], response: Response, read: Read, rows: object = None) -> list[Outcome]:
+def by_row(commands: Sequence[Command], response: Response, read: Read, refused: Read) -> list[Outcome]:
     """Row by row, in order; the status alone says nothing about rows (fact sheet 2.3).
 
     Rows that are too few or too many, that name other records, or that succeed under a status of failure say nothing.
     """
-    if rows is None:
-        answer = parsed(response)
-        rows = answer.get("data") if isinstance(answer, dict) else None
+    answer = parsed(response)
+    rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list):
-        return without_rows(commands, response)
+        return without_rows(commands, response, answer, refused)
     if len(rows) != len(commands) or not all(isinstance(row, dict) for row in rows):
         return unreadable(commands, response)
     if response.status >= 300 and any(succeeded(row) for row in rows):
@@ -118,18 +121,17 @@ def by_row(commands: Sequence[Command], response: Response, read: Read, rows: ob
     pairs = list(zip(commands, rows, strict=True))
     if any(succeeded(row) and _names_another(command, row) for command, row in pairs):
         return uncertain(commands, "the answer's rows name other records")
-    return [read(command, row) if succeeded(row) else failure(command, row) for command, row in pairs]
+    return [read(command, row) if succeeded(row) else refused(command, row) for command, row in pairs]
 
 
-def without_rows(commands: Sequence[Command], response: Response) -> list[Outcome]:
+def without_rows(commands: Sequence[Command], response: Response, answer: Any, refused: Read) -> list[Outcome]:
     """What an answer means that has no rows: a refusal of the whole request, or nothing readable."""
     if response.status == 429:
         return retry(commands, "429: credits or concurrency used up", retry_after(response, _LATER))
-    answer = parsed(response)
     code = text(answer.get("code")) if isinstance(answer, dict) else ""
     if not code or not 400 <= response.status < 500:
         return unreadable(commands, response)
-    return [failure(command, answer) for command in commands]
+    return [refused(command, answer) for command in commands]
 
 
 def failure(command: Command, row: Row) -> Outcome:
@@ -139,6 +141,8 @@ def failure(command: Command, row: Row) -> Outcome:
         return Uncertain(command_id=command.id, reason=f"Zoho answered {code or 'without a code'}")
     if code in TRY_AGAIN:
         return RetryLater(command_id=command.id, reason=code, after=_LOCKED if code == "RECORD_LOCKED" else _LATER)
+    if code == "OAUTH_SCOPE_MISMATCH":
+        return rejected(command, code, "the connection lacks a scope for this: `renkei doctor` names what is missing")
     if code == "ALREADY_MODIFIED":
         return rejected(command, "changed_meanwhile", "the record was changed since it was read (D-44)")
     return rejected(command, code, f"{text(row.get('message')) or code}{_where(row)}")

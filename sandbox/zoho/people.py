@@ -50,7 +50,7 @@ class People:
         name = request.query_params["module"]
         module = self._locks if name == LOCKS else self._desk.module(name)
         entries = [settings.field_entry(module, field, n) for n, field in enumerate(module.columns.values(), 1)]
-        return self._desk.reply(200, {"fields": entries})
+        return self._desk.reply(200, {"fields": [*entries, settings.tag_entry(module)]})
 
     async def related_lists(self, request: Request) -> Response:
         """``GET /settings/related_lists?module=``: every other module can be linked to."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.zoho.module import Module
+from sandbox.zoho.module import TAG, Module
 from schemas.metadata import Field, Team, User
 
 STANDARD = frozenset({
@@ -71,6 +71,12 @@ def field_entry(module: Module, field: Field, number: int) -> dict[str, Any]:
         "decimal_place": 2 if field.type == "number" else None,
         "operation_type": dict.fromkeys(("web_update", "api_create", "web_create", "api_update"), field.writable),
     }
+
+
+def tag_entry(module: Module) -> dict[str, Any]:
+    """The field of tags, which says that it is a text and holds a list."""
+    entry = field_entry(module, Field(name=TAG, type="text", label="Tag"), 999)
+    return {**entry, "json_type": "jsonarray", "length": 2000}
 
 
 def user_entry(user: User) -> dict[str, Any]:

@@ -243,6 +243,7 @@ def test_what_zoho_says_of_itself_is_what_the_seed_says(desk: Desk) -> None:
     demos = found.tabs["Demos"].fields
     assert (demos["Name"].mandatory, demos["Name"].max_length, demos["Renkei_Key"].unique) == (True, 120, True)
     assert demos["Status"].values == ("Requested", "Scheduled", "Completed")
+    assert demos["Tag"].type == "unknown", "it holds a list, so COQL cannot select it"
     assert (demos["Deal"].refers_to, demos["Modified_Time"].writable) == (("Deals",), False)
     assert {user.id for user in found.users if not user.active} == {"5725767000000010007"}
     assert {team.name for team in found.teams} == {"Sales", "Marketing", "Presales", "Onboarding", "Training"}

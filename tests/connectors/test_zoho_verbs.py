@@ -148,6 +148,7 @@ def test_a_quiet_delete_says_so_in_its_query() -> None:
         (one("convert", fields={"deal": {"Deal_Name": "x"}}), "bad_value"),
         (one("unlink", fields={"relation": "../x", "to": "1"}), "bad_link"),
         (one("lock", record_id="../1"), "bad_record_id"),
+        (one("unlock", fields={"lock": "../../Deals/1"}), "bad_value"),
         (command("zoho", "update", fields={"Nope": 1}), "bad_value"),
     ],
 )
@@ -213,6 +214,7 @@ NOTE = {
         ("lock", reply(204), RetryLater),
         ("unlock", reply(204), Applied),
         ("unlock", reply(200, {"data": [{"id": "1"}]}), Command),
+        ("unlock", reply(200, {"data": [{"id": "../../Deals/1"}]}), Uncertain),
         ("assign", reply(200, {"data": [{"id": "101", "Owner": {"id": BOB}}]}), Applied),
         ("assign", reply(200, {"data": [{"id": "101", "Owner": {"id": ANN}}]}), RetryLater),
         ("note", reply(200, {"data": [NOTE], "info": {"more_records": False}}), Applied),
