@@ -103,8 +103,11 @@ def test_rows_of_tags_and_owners_fail_alone(zoho: ZohoClient) -> None:
 
 def test_search_finds_by_criteria_mail_and_word(zoho: ZohoClient) -> None:
     criteria = "((Last_Name:equals:高橋)and(First_Name:starts_with:直))"
-    for asked in ({"criteria": criteria}, {"email": "takahashi@mirai.example.com"}, {"word": "高橋"}):
-        answer = zoho.call("GET", "/Contacts/search", **asked)
+    asked: tuple[dict[str, Any], ...] = (
+        {"criteria": criteria}, {"email": "takahashi@mirai.example.com"}, {"word": "高橋"},
+    )  # fmt: skip
+    for one in asked:
+        answer = zoho.call("GET", "/Contacts/search", **one)
         assert [row["id"] for row in answer.json()["data"]] == [TAKAHASHI]
     assert zoho.call("GET", "/Contacts/search", word="nobody at all").status_code == 204
     assert zoho.call("GET", "/Contacts/actions/count").json() == {"count": 2}
