@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 import msgspec
 
 from connectors.credentials import Credentials
+from connectors.notices import Notices
 from connectors.settings import ConnectionSettings
 from connectors.tokens import Shelf
 from schemas.codec import from_json
@@ -247,6 +248,13 @@ class Connector(ABC):
     def capture(self, tab: str, send: Send, fields: Sequence[str] = ()) -> Capture:
         """Watches a tab (named without the connection); no fields: all. Raises NotImplementedError."""
         raise NotImplementedError(f"a connection of kind {self.kind!r} captures no changes")
+
+    def notices(self, credentials: Credentials, send: Send, tabs: Sequence[str]) -> Notices | None:
+        """How the CRM tells that something changed, so that a tab is read at once; none where it does not.
+
+        Raises BadNoticeOptions where the connection's options name no place for them.
+        """
+        return None
 
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """What the connection says of these tabs, its users and its teams."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 
+from connectors.answers import text
 from connectors.tasks import TASK, task_of
 from schemas.commands import Command, Rejected
 
@@ -36,7 +37,7 @@ def rejected(command: Command, code: str, reason: str) -> Rejected:
 
 def _link_refusal(command: Command) -> Rejected | None:
     relation, to = command.fields.get("relation"), command.fields.get("to")
-    if _NAME.fullmatch(str(relation)) and _ID.fullmatch(str(to)):
+    if _NAME.fullmatch(text(relation)) and _ID.fullmatch(text(to)):
         return None
     reason = f"{command.operation} needs the fields `relation`, a name, and `to`, a record id"
     return rejected(command, "bad_link", reason)

@@ -12,6 +12,9 @@ from schemas.commands import Applied, Command
 from schemas.events import Chain, ChangeEvent
 from schemas.values import Image, Ref, Value, parse_instant, ref
 
+_OF_ROWS = frozenset({"create", "update", "upsert", "delete", TASK})
+"""Operations whose fields are fields of a record; what others change is known by who changed it, and when."""
+
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
     """One write of ours that was applied; ``modified`` is the record's modified time that the answer told."""
@@ -95,6 +98,6 @@ def written(entry: Entry, modified_field: str) -> Written | None:
 
 
 def _fields(command: Command) -> dict[str, Value]:
-    if command.operation == "link":
+    if command.operation not in _OF_ROWS:
         return {}
     return dict(command.fields) if command.key is None else {**command.fields, command.key[0]: command.key[1]}

@@ -45,11 +45,11 @@ def milliseconds(raw: object, zone: tzinfo = UTC) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(raw)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone)
+        return parse_instant(moment.astimezone(UTC).isoformat())
+    except (ValueError, OverflowError):  # the first and the last day of the calendar have no UTC everywhere
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    return parse_instant(moment.astimezone(UTC).isoformat())
 
 
 def boolean(raw: object) -> Value:

@@ -14,6 +14,7 @@ from connectors.worker import Worker
 from renkei.folder import Folder
 from renkei.kafka_sink import KafkaSink
 from renkei.killing import killing
+from renkei.noticing import noticing_of
 from renkei.parts import CapturePart, Clock, Part, Turned
 from renkei.wiring import NO_CAPTURE, file_captures, tab_captures, tabs_of, wire
 from rules.book import Book
@@ -131,7 +132,8 @@ def kafka_capture_part(
     wired = wire(folder, name)
     captures = tab_captures(wired, tabs.get(name, []))
     sink = KafkaSink(office, framing, captures, clock, at=at)
-    return CapturePart(name, captures, sink, interval, wired.connector, at)
+    hints = noticing_of(wired.connector, folder.credentials(name), wired.send, tabs.get(name, []))
+    return CapturePart(name, captures, sink, interval, wired.connector, at, hints)
 
 
 def chosen(folder: Folder, names: Collection[str], known: Collection[str]) -> list[str]:

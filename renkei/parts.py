@@ -18,6 +18,7 @@ from connectors.echo import EchoBook
 from connectors.kafka_io import Fenced, KafkaTrouble, Refused
 from connectors.ledger import Entry, Ledger
 from connectors.worker import Settled, Worker
+from renkei.timetable import Hints, Timetable, Wake
 from schemas import topics
 from schemas.codec import pack, to_json
 from schemas.commands import Command, Outcome
@@ -31,7 +32,6 @@ from streams.store import NewEntry, Store
 
 ECHO_WINDOW = HOUR
 """How long after a write its echo is looked for (D-60)."""
-RETRY_AFTER = 5 * SECOND
 
 
 @dataclass(frozen=True)
@@ -159,11 +159,12 @@ class CapturePart:
         interval: int,
         connector: Connector | None = None,
         at: Callable[[str], None] = lambda point: None,
+        hints: Hints | None = None,
     ) -> None:
         self.name = f"capture {connection}"
-        self._captures, self._sink, self._interval = captures, sink, interval
+        self._captures, self._sink = captures, sink
+        self._timetable = Timetable([one.name for one in captures], interval, hints)
         self._connector, self._at = connector, at
-        self._due: dict[str, int] = {}
         self.captured = 0
         self.by_tab: Counter[str] = Counter()
         """What was captured, by tab."""
@@ -180,33 +181,38 @@ class CapturePart:
             raise
         except KafkaTrouble as error:
             self._sink.start_over(error)
-            self._due.clear()
+            self._timetable.ask_now()
             return Turned(False, now + SECOND, "" if isinstance(error, Fenced) else str(error))
 
     def ask_now(self) -> None:
         """Poll at the next turn, whatever the interval says."""
-        self._due.clear()
+        self._timetable.ask_now()
+
+    def wake_by(self, wake: Wake) -> None:
+        """Hear from now on what the CRM tells by itself."""
+        self._timetable.open(wake)
 
     def close(self) -> None:
         """Close the sink."""
+        self._timetable.close()
         self._sink.close()
 
     def _poll(self, now: int) -> Turned:
-        busy, problem = False, ""
+        busy, problem = False, self._timetable.listen(now)
         for one in self._captures:
-            if self._due.get(one.name, 0) > now:
+            if not self._timetable.is_due(one.name, now):
                 continue
             try:
                 polled = one.capture.poll(self._sink.note(position_note(one.name)), now)
             except (NotSent, NoAnswer, CaptureFailed) as error:
-                self._due[one.name] = now + RETRY_AFTER
+                self._timetable.failed(one.name, now)
                 problem = f"{one.name.replace(':', '.', 1)}: {error}"
                 continue
             self._at("polled")
-            self._due[one.name] = now if polled.more else now + self._interval
+            self._timetable.polled(one.name, polled, now)
             busy = self._keep(one, polled, now) or busy
         self.is_ready = True
-        return Turned(busy, min(self._due.values(), default=None), problem)
+        return Turned(busy, self._timetable.next_at, problem)
 
     def _keep(self, one: Watched, polled: Polled, now: int) -> bool:
         polled = msgspec.structs.replace(polled, events=self._stamped(polled.events, now))

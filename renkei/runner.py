@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from renkei.parts import CapturePart, Clock, Part, Turned
+from renkei.timetable import Wake
 from schemas.values import SECOND
 
 LONGEST_WAIT = 1 * SECOND
@@ -16,6 +18,15 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+@runtime_checkable
+class Wakeable(Protocol):
+    """A part that hears of work from outside, from another thread."""
+
+    def wake_by(self, wake: Wake) -> None:
+        """Call this when there is something to do."""
+        ...
+
+
 class Runner:
     """Runs parts in threads. A part that fails stops all, so that nothing runs half."""
 
@@ -23,6 +34,7 @@ class Runner:
         self._opening, self._clock = opening, clock
         self._stop = threading.Event()
         self._woken = threading.Condition()
+        self._wakes = 0
         self.failure: BaseException | None = None
         self.problems: dict[str, str] = {}
         self.parts: dict[str, Part] = {}
@@ -62,11 +74,14 @@ class Runner:
         try:
             part = self.parts[name] = self._opening[name]()
             try:
+                if isinstance(part, Wakeable):
+                    part.wake_by(self._wake)
                 while not self._stop.is_set():
+                    wakes = self._wakes
                     turned = self._turn(part)
                     if getattr(part, "is_ready", True):
                         self._ready.add(name)
-                    self._pause(turned)
+                    self._pause(turned, wakes)
             finally:
                 part.close()
         except BaseException as error:
@@ -84,15 +99,18 @@ class Runner:
             self._wake()
         return turned
 
-    def _pause(self, turned: Turned) -> None:
+    def _pause(self, turned: Turned, wakes: int) -> None:
+        """Sleep until the next turn is due, unless somebody woke the parts since this one began."""
         if turned.busy or self._stop.is_set():
             return
         wait = LONGEST_WAIT if turned.next_at is None else min(LONGEST_WAIT, max(0, turned.next_at - self._clock()))
         with self._woken:
-            self._woken.wait(wait / 1000)
+            if self._wakes == wakes:
+                self._woken.wait(wait / 1000)
 
     def _wake(self) -> None:
         with self._woken:
+            self._wakes += 1
             self._woken.notify_all()
 
 

@@ -20,6 +20,7 @@ from connectors.worker import Worker
 from renkei.folder import Folder, with_metadata
 from renkei.history import HistoryPart
 from renkei.moving import refuse_moved
+from renkei.noticing import noticing_of
 from renkei.parts import CapturePart, Clock, FlowPart, LoggedCommands, LogSink, Part, Watched, WorkerPart
 from renkei.settings import ConnectionPart
 from renkei.tables import csv_rows
@@ -170,7 +171,8 @@ def capture_part(folder: Folder, book: Book, name: str, file: Path) -> CapturePa
     wired = wire(folder, name)
     captures = tab_captures(wired, tabs)
     sink = LogSink(Store(file), captures, _ledger(file, name)[0])
-    return CapturePart(name, captures, sink, interval, wired.connector)
+    hints = noticing_of(wired.connector, folder.credentials(name), wired.send, tabs)
+    return CapturePart(name, captures, sink, interval, wired.connector, hints=hints)
 
 
 def tab_captures(wired: Wired, tabs: Sequence[str]) -> list[Watched]:

@@ -13,7 +13,16 @@ from urllib.parse import unquote_plus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 What: TypeAlias = Literal[
-    "status", "delay", "reset_before", "reset_after", "expire_token", "fail_row", "short_answer", "drop_row"
+    "status",
+    "delay",
+    "reset_before",
+    "reset_after",
+    "expire_token",
+    "fail_row",
+    "short_answer",
+    "drop_row",
+    "lose_notice",
+    "repeat_notice",
 ]
 
 FAIL_ROW = "renkei.fail_row"
@@ -35,6 +44,7 @@ class Fault:
     - ``fail_row``: row number ``row`` of a batch write fails with an internal error, the others are applied.
     - ``short_answer``: apply, then send half of the answer and drop the connection.
     - ``drop_row``: apply, then leave the last row out of the answer.
+    - ``lose_notice``, ``repeat_notice``: a callback of Zoho's is not sent, or twice; ``where`` begins with ``NOTIFY``.
     """
 
     do: What

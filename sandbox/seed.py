@@ -1,6 +1,6 @@
 """Seeds: tabs, users, teams and first records of the practice CRMs, in our words, from a file or a dict."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,26 @@ JOURNEY = Path(__file__).parent / "seeds" / "journey.yaml"
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TransitionSeed(_Strict):
+    """One transition of a blueprint: from which states, to which one, and what must be told with it."""
+
+    name: str
+    at: tuple[str, ...]
+    to: str
+    needs: tuple[str, ...] = ()
+
+
+class BlueprintSeed(_Strict):
+    """A blueprint over one picklist field of a tab (Zoho)."""
+
+    field: str
+    transitions: tuple[TransitionSeed, ...]
+
+    def numbered(self) -> Iterable[tuple[int, TransitionSeed]]:
+        """The transitions with the numbers that their ids are made of."""
+        return enumerate(self.transitions, 1)
 
 
 class CrmSeed(_Strict):
@@ -39,6 +59,10 @@ class CrmSeed(_Strict):
     """The vendor's own description of a tab, given back to the letter where there is one (Vtiger's describe)."""
     relations: dict[str, dict[str, str]] = {}
     """The related lists of a tab, label to tab; without them those of its lookups (Vtiger only)."""
+    blueprints: dict[str, BlueprintSeed] = {}
+    """Blueprints by tab (Zoho)."""
+    scopes: tuple[str, ...] = ()
+    """What API clients were granted, in the vendor's words (Zoho); everything where nothing is said."""
 
     @model_validator(mode="before")
     @classmethod

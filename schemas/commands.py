@@ -44,6 +44,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trigger_native: bool = True
     lane: Lane = "live"
     if_unmodified: int | None = None
+    """The record's modified time seen, in milliseconds; the write is refused when it has moved (D-44)."""
     extra: Extra | UnsetType = UNSET
 
 

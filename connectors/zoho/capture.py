@@ -1,10 +1,11 @@
 """Watching a Zoho module: COQL by modified time and id, and the list of deleted records."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from connectors.answers import text
 from connectors.base import Capture, Request, Send
-from connectors.capture import Gone, Mark, Page, PollingCapture, Row, readable
+from connectors.capture import CaptureFailed, Gone, Mark, Page, PollingCapture, Row, readable
 from connectors.fields import field_types, milliseconds
 from connectors.settings import ConnectionSettings
 from connectors.zoho.values import API, JSON, image, literal
@@ -47,9 +48,12 @@ class ZohoReader:
         )
         body = to_json({"select_query": query})
         answer = self._ask(Request(method="POST", path=f"{API}/coql", body=body, content_type=JSON), (200, 204))
-        rows = answer.get("data") or []
+        rows = self._rows(answer)
         self._complete(rows)
-        return Page([self._row(row) for row in rows], bool(rows and answer.get("info", {}).get("more_records")))
+        page = Page([self._row(row) for row in rows], bool(rows) and _has_more(answer))
+        if page.more and Mark(page.rows[-1].modified, page.rows[-1].id) <= after:
+            raise CaptureFailed(f"reading Zoho module {self._tab}: a page that does not lead on")
+        return page
 
     def gone(self, since: int, now: int) -> Iterator[Gone]:
         """The recycle bin and what was deleted for good, newer than ``since``."""
@@ -59,10 +63,10 @@ class ZohoReader:
             params = {"type": "all", "page": str(page), "per_page": str(_PAGE)}
             request = Request(method="GET", path=f"{API}/{self._tab}/deleted", params=params, headers=headers)
             answer = self._ask(request, (200, 204, 304))
-            for row in answer.get("data") or []:
-                by = row.get("deleted_by") or {}
-                yield Gone(row["id"], milliseconds(row.get("deleted_time")) or now, by.get("id") or "")
-            more = bool(answer.get("info", {}).get("more_records"))
+            rows = self._rows(answer)
+            for row in rows:
+                yield Gone(row["id"], milliseconds(row.get("deleted_time")) or now, _by(row, "deleted_by"))
+            more = bool(rows) and _has_more(answer)
             page += 1
 
     def ids(self) -> set[str]:
@@ -78,15 +82,22 @@ class ZohoReader:
     def _add(self, rows: list[dict[str, Any]], fields: Iterable[str]) -> None:
         params = {"ids": ",".join(row["id"] for row in rows), "fields": ",".join(fields), "per_page": "100"}
         answer = self._ask(Request(method="GET", path=f"{API}/{self._tab}", params=params), (200, 204))
-        more = {row["id"]: row for row in answer.get("data") or []}
+        more = {row["id"]: row for row in self._rows(answer)}
         for row in rows:
             row.update({name: value for name, value in more.get(row["id"], {}).items() if name not in _SYSTEM})
 
     def _row(self, row: dict[str, Any]) -> Row:
-        modified = milliseconds(row.get("Modified_Time")) or 0
-        by = row.get("Modified_By") or {}
-        created = milliseconds(row.get("Created_Time")) or 0
-        return Row(row["id"], image(row, self._types), modified, created, by.get("id") or "")
+        modified, created = milliseconds(row.get("Modified_Time")), milliseconds(row.get("Created_Time"))
+        if modified is None:
+            raise CaptureFailed(f"reading Zoho module {self._tab}: a record without its modified time")
+        return Row(row["id"], image(row, self._types), modified, created or 0, _by(row, "Modified_By"))
+
+    def _rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """The records of an answer, each with an id. Raises CaptureFailed on any other shape."""
+        rows = answer.get("data") or []
+        if isinstance(rows, list) and all(isinstance(row, dict) and text(row.get("id")) for row in rows):
+            return rows
+        raise CaptureFailed(f"reading Zoho module {self._tab}: the answer holds no records")
 
     def _ask(self, request: Request, statuses: tuple[int, ...]) -> dict[str, Any]:
         answer = readable(self._send(request), f"Zoho module {self._tab}", statuses)
@@ -97,6 +108,16 @@ def wanted_fields(metadata: ConnectionMetadata, tab: str) -> list[str]:
     """The fields that a module is read with where nobody names others: all that COQL can select; none if unknown."""
     known = [name for name, kind in field_types(metadata, tab).items() if kind != "unknown"]
     return list(dict.fromkeys([*_SYSTEM[1:], *(name for name in known if name != "id")])) if known else []
+
+
+def _by(row: Mapping[str, Any], name: str) -> str:
+    user = row.get(name)
+    return text(user.get("id")) if isinstance(user, dict) else ""
+
+
+def _has_more(answer: Mapping[str, Any]) -> bool:
+    paging = answer.get("info")
+    return isinstance(paging, dict) and paging.get("more_records") is True
 
 
 def _after(mark: Mark) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.base import Request, Send
-from connectors.capture import readable
+from connectors.capture import CaptureFailed, readable
 from connectors.zoho.values import API
 from schemas.metadata import ConnectionMetadata, Field, FieldType, Tab, Team, User
 
@@ -15,10 +15,23 @@ _TYPES: Mapping[str, FieldType] = {
     "integer": "number", "currency": "number", "percent": "number", "bigint": "number", "double": "number",
     "boolean": "boolean", "lookup": "lookup", "userlookup": "user", "ownerlookup": "user",
 }  # fmt: skip
+_COMPUTED = frozenset({"formula", "rollup_summary", "autonumber"})
+_RESULTS: Mapping[str, FieldType] = {"double": "number", "integer": "number", "long": "number", "boolean": "boolean"}
+_NOT_SIMPLE = frozenset({"jsonarray", "jsonobject"})
+_REFERENCES = frozenset({"lookup", "userlookup", "ownerlookup"})
 
 
 def describe(connection: str, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
     """The metadata of these modules. Raises NotSent, NoAnswer or CaptureFailed."""
+    try:
+        return _described(connection, send, tabs)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # Nothing is half described: what has another shape than the vendor's is not understood at all.
+        kind = type(error).__name__
+        raise CaptureFailed(f"Zoho's description of its modules has an unexpected shape ({kind})") from None
+
+
+def _described(connection: str, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
     labels = {row["api_name"]: row for row in _list(send, "/settings/modules", "modules", {})}
     return ConnectionMetadata(
         connection=connection,
@@ -36,18 +49,46 @@ def _tab(name: str, module: Mapping[str, Any], send: Send) -> Tab:
 
 
 def _field(row: Mapping[str, Any]) -> Field:
-    lookup = (row.get("lookup") or {}).get("module") or {}
-    kind = _TYPES.get(row.get("data_type", ""), "unknown")
-    values = (value.get("actual_value") or value.get("display_value") for value in row.get("pick_list_values") or [])
+    kind = _kind(row)
     length = row.get("length")
     return Field(
         name=row["api_name"], type=kind, label=row.get("field_label") or "",
-        values=tuple(value for value in values if value and value != "-None-"),
-        refers_to=(lookup["api_name"],) if kind == "lookup" and lookup.get("api_name") else (),
-        mandatory=row.get("system_mandatory") is True, writable=row.get("read_only") is not True,
-        unique=bool(row.get("unique")), max_length=length if isinstance(length,
-        int) and kind == "text" else None,
+        values=_values(row) if kind in {"picklist", "multipicklist"} else (),
+        refers_to=_modules(row) if kind == "lookup" else (),
+        mandatory=row.get("system_mandatory") is True, writable=_is_writable(row), unique=bool(row.get("unique")),
+        max_length=length if isinstance(length, int) and kind == "text" else None,
     )  # fmt: skip
+
+
+def _kind(row: Mapping[str, Any]) -> FieldType:
+    """What is computed has the type of its result; lists of texts (tags) and of objects have none of ours."""
+    kind, json_type = row.get("data_type", ""), row.get("json_type")
+    if kind in _COMPUTED:
+        return _RESULTS.get(str(json_type), "text")
+    if json_type in _NOT_SIMPLE and kind not in _REFERENCES:
+        return "multipicklist" if kind == "multiselectpicklist" else "unknown"
+    return _TYPES.get(kind, "unknown")
+
+
+def _values(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The values in use, as records hold them."""
+    used = (one for one in row.get("pick_list_values") or [] if one.get("type", "used") != "unused")
+    values = (one.get("actual_value") or one.get("display_value") for one in used)
+    return tuple(dict.fromkeys(value for value in values if value and value != "-None-"))
+
+
+def _modules(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The modules that a lookup may name: one, or several (``What_Id``)."""
+    one = (row.get("lookup") or {}).get("module") or {}
+    several = (row.get("multi_module_lookup") or {}).get("modules") or []
+    names = (module.get("api_name") for module in [*several, one] if isinstance(module, dict))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _is_writable(row: Mapping[str, Any]) -> bool:
+    allowed = row.get("operation_type") or {}
+    by_api = [allowed[name] for name in ("api_create", "api_update") if name in allowed]
+    return row.get("read_only") is not True and row.get("data_type") not in _COMPUTED and (not by_api or any(by_api))
 
 
 def _user(row: Mapping[str, Any]) -> User:
@@ -72,8 +113,9 @@ def _pages(send: Send, path: str, name: str, params: Mapping[str, str]) -> Itera
     page, more = 1, True
     while more:
         answer = _ask(send, path, {**params, "page": str(page), "per_page": "200"})
-        yield from answer.get(name) or []
-        more = bool((answer.get("info") or {}).get("more_records"))
+        rows = answer.get(name) or []
+        yield from rows
+        more = bool(rows and (answer.get("info") or {}).get("more_records"))
         page += 1
 
 

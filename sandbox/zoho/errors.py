@@ -17,7 +17,11 @@ class RowRefusedError(Exception):
 
     def __init__(self, code: str, message: str, details: dict[str, Any]) -> None:
         super().__init__(code)
-        self.result = {"code": code, "details": details, "message": message, "status": "error"}
+        self.result: dict[str, Any] = {"code": code, "details": details, "message": message, "status": "error"}
+
+    def as_whole(self) -> RefusedError:
+        """The same as the refusal of a request that has no rows."""
+        return RefusedError(400, self.result["code"], self.result["message"], self.result["details"])
 
 
 def invalid_module() -> RefusedError:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
+from sandbox.seed import BlueprintSeed
 from sandbox.store import Row, Store
 from sandbox.zoho.errors import RowRefusedError, invalid_row
 from schemas.metadata import Field, Tab
@@ -30,31 +31,59 @@ SYSTEM = {
     )
 }
 
+TAG, LOCKED, CONVERTED = "Tag", "Locked__s", "Converted__s"
+MAILS, LOCKS = "Emails", "Locking_Information__s"
+_REASON = Field(name="Locked_Reason__s", type="text", label="Locked Reason")
+HIDDEN: Mapping[str, Tab] = {MAILS: Tab(name=MAILS), LOCKS: Tab(name=LOCKS, fields={_REASON.name: _REASON})}
+"""Where mails and locks are kept: no modules of Zoho's, but effects that a ledger shows."""
+
+_OF_LEADS = (
+    Field(name=CONVERTED, type="boolean", label="Is Converted", writable=False),
+    Field(name="Converted_Account", type="lookup", refers_to=("Accounts",), writable=False),
+    Field(name="Converted_Contact", type="lookup", refers_to=("Contacts",), writable=False),
+    Field(name="Converted_Deal", type="lookup", refers_to=("Deals",), writable=False),
+)
+
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _ID = re.compile(r"\d{15,20}")
 
 
-def is_id(text: object) -> bool:
+def is_id(text: object) -> TypeGuard[str]:
     """Whether this can be a record id: 15 to 20 digits."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None
+
+
+def as_id(raw: object) -> object:
+    """An id in a body as text: the vendor's own SDK writes it as a number."""
+    return str(raw) if isinstance(raw, int) and not isinstance(raw, bool) else raw
+
+
+def texts(row: Row, name: str) -> list[str]:
+    """A field that holds several texts."""
+    held = row.fields.get(name)
+    return [str(one) for one in held] if isinstance(held, list) else []
 
 
 class Module:
     """A tab in Zoho's dialect: which columns it has, how values come in and go out."""
 
-    def __init__(self, store: Store, tab: Tab, zone: ZoneInfo) -> None:
+    def __init__(self, store: Store, tab: Tab, zone: ZoneInfo, blueprint: BlueprintSeed | None = None) -> None:
         self.store = store
         self.tab = tab
         self.name = tab.name
-        self.columns: Mapping[str, Field] = {**SYSTEM, **tab.fields}
+        self.blueprint = blueprint
+        leads = {field.name: field for field in _OF_LEADS} if tab.name == "Leads" else {}
+        self.columns: Mapping[str, Field] = {**SYSTEM, **leads, **tab.fields}
         self.duplicate_field = NAME_FIELDS.get(tab.name, "Name")
         self.unique_fields = tuple(field.name for field in tab.fields.values() if field.unique)
         self._zone = zone
 
     def image(self, row: Row) -> dict[str, Value]:
         """All columns of a record in our values; times have Zoho's resolution of a second."""
+        unconverted = {CONVERTED: False} if CONVERTED in self.columns else {}
         return {
+            **unconverted,
             **row.fields,
             "id": row.id,
             "Owner": row.fields.get("Owner") or row.created_by,
@@ -104,6 +133,11 @@ class Module:
         if raw is None:
             return None
         return _ACCEPT[field.type](self, field, raw, path)
+
+    def tags(self, row: Row) -> list[dict[str, Any]]:
+        """The tags of a record."""
+        ids = {name: str(5725767000000009000 + sum(name.encode())) for name in texts(row, TAG)}
+        return [{"name": name, "id": tag, "color_code": None} for name, tag in ids.items()]
 
     def _lookup(self, field: Field, record_id: str) -> dict[str, str]:
         row = self.related(field, record_id)
@@ -164,12 +198,12 @@ def _datetime(module: Module, field: Field, raw: Any, path: str) -> Value:
 
 
 def _lookup(module: Module, field: Field, raw: Any, path: str) -> Value:
-    record_id = raw.get("id") if isinstance(raw, dict) else raw
+    record_id = as_id(raw.get("id") if isinstance(raw, dict) else raw)
     if not is_id(record_id):
         raise _wrong_type(field, path, "bigint")
-    if module.related(field, str(record_id)) is None:
+    if module.related(field, record_id) is None:
         raise invalid_row(field.name, path, "the related id given seems to be invalid")
-    return str(record_id)
+    return record_id
 
 
 def _user(module: Module, field: Field, raw: Any, path: str) -> Value:

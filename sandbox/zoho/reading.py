@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sandbox.conditions import Order, sort_rows
 from sandbox.store import Row
 from sandbox.zoho.errors import RefusedError, missing_parameter
-from sandbox.zoho.module import Module
+from sandbox.zoho.module import CONVERTED, LOCKED, TAG, Module
 from schemas.metadata import FieldType
 from schemas.values import Value
 
@@ -89,7 +89,11 @@ def render_row(module: Module, row: Row, names: Sequence[str] | None = None) -> 
     image = module.image(row)
     wanted = module.columns if names is None else [name for name in names if name in module.columns]
     body = {name: module.render(name, image.get(name)) for name in wanted}
-    return {**body, "id": row.id, "$approval_state": "approved", "$editable": True, "$locked_for_me": False}
+    tags = {TAG: module.tags(row)} if names is None or TAG in names else {}
+    locked = row.fields.get(LOCKED) is True
+    return {
+        **body, **tags, "id": row.id, "$approval_state": "approved", "$editable": not locked, "$locked_for_me": locked,
+    }  # fmt: skip
 
 
 def deleted_page(module: Module, parameters: Parameters, since: int | None) -> Page:
@@ -122,10 +126,21 @@ def render_deleted(module: Module, row: Row) -> dict[str, Any]:
 
 
 def _candidates(module: Module, parameters: Parameters, since: int | None) -> list[Row]:
+    wanted = parameters.get("converted", "false")
+    return [
+        row for row in _live(module, parameters, since) if wanted == "both" or _is_converted(row) == (wanted == "true")
+    ]
+
+
+def _live(module: Module, parameters: Parameters, since: int | None) -> list[Row]:
     if "ids" in parameters:
         found = (module.store.row(module.name, one.strip()) for one in parameters["ids"].split(",")[:100])
         return [row for row in found if row is not None]
     return [row for row in _changed(module, since) if row.live]
+
+
+def _is_converted(row: Row) -> bool:
+    return row.fields.get(CONVERTED) is True
 
 
 def _changed(module: Module, since: int | None) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.zoho.module import Module
+from sandbox.zoho.module import TAG, Module
 from schemas.metadata import Field, Team, User
 
 STANDARD = frozenset({
@@ -31,10 +31,20 @@ def module_entry(module: Module, number: int) -> dict[str, Any]:
         "id": str(5725767000000002000 + number),
         "generated_type": "default" if module.name in STANDARD else "custom",
         "convertable": module.name == "Leads",
-        "isBlueprintSupported": False,
+        "isBlueprintSupported": module.blueprint is not None,
         "modified_time": None,
         **allowed,
     }
+
+
+def related_list_entry(module: Module, number: int) -> dict[str, Any]:
+    """A related list in ``/settings/related_lists``."""
+    label = module.tab.label or module.name
+    return {
+        "id": str(5725767000000005000 + number), "sequence_number": str(number), "display_label": label,
+        "api_name": module.name, "name": label, "action": None, "href": f"{module.name}/{{ENTITYID}}/related",
+        "module": {"api_name": module.name, "id": str(5725767000000002000 + number)}, "type": "default",
+    }  # fmt: skip
 
 
 def field_entry(module: Module, field: Field, number: int) -> dict[str, Any]:
@@ -57,10 +67,16 @@ def field_entry(module: Module, field: Field, number: int) -> dict[str, Any]:
         "external": None,
         "pick_list_values": [_option(value, index) for index, value in enumerate(field.values, 1)],
         "lookup": _lookup(field),
-        "multi_module_lookup": {},
+        "multi_module_lookup": _modules(field),
         "decimal_place": 2 if field.type == "number" else None,
         "operation_type": dict.fromkeys(("web_update", "api_create", "web_create", "api_update"), field.writable),
     }
+
+
+def tag_entry(module: Module) -> dict[str, Any]:
+    """The field of tags, which says that it is a text and holds a list."""
+    entry = field_entry(module, Field(name=TAG, type="text", label="Tag"), 999)
+    return {**entry, "json_type": "jsonarray", "length": 2000}
 
 
 def user_entry(user: User) -> dict[str, Any]:
@@ -98,6 +114,17 @@ def _option(value: str, number: int) -> dict[str, Any]:
 
 
 def _lookup(field: Field) -> dict[str, Any]:
-    if field.type != "lookup" or not field.refers_to:
+    if field.type != "lookup" or len(field.refers_to) != 1:
         return {}
     return {"module": {"api_name": field.refers_to[0]}, "display_label": field.label or field.name}
+
+
+def _modules(field: Field) -> dict[str, Any]:
+    """The modules of a lookup that may name records of several (``What_Id``)."""
+    if field.type != "lookup" or len(field.refers_to) < 2:
+        return {}
+    return {
+        "api_name": field.name,
+        "display_label": field.label,
+        "modules": [{"api_name": one} for one in field.refers_to],
+    }

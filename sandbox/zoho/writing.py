@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sandbox.store import Actor, Row
 from sandbox.zoho.errors import RefusedError, RowRefusedError, invalid_row
-from sandbox.zoho.module import Module, is_id
+from sandbox.zoho.module import LOCKED, Module, as_id, is_id
 from schemas.values import Value, is_empty
 
 BATCH = 100
@@ -62,7 +62,7 @@ class Write(NamedTuple):
         return self._success("record added", self.module.store.insert(self.module.name, owned, self.actor))
 
     def _update(self, row: Any, path: str) -> Result:
-        record_id = row.get("id") if isinstance(row, Mapping) else None
+        record_id = as_id(row.get("id")) if isinstance(row, Mapping) else None
         if record_id is None:
             raise RowRefusedError(
                 "MANDATORY_NOT_FOUND",
@@ -76,7 +76,9 @@ class Write(NamedTuple):
 
     def _overlay(self, stored: Row, row: Any, path: str) -> Result:
         self._refuse_modified(stored)
+        self._refuse_locked(stored)
         fields = self._accepted(row, path)
+        self._refuse_in_blueprint(stored, fields, path)
         self._require_mandatory({**stored.fields, **fields}, path)
         self._refuse_duplicates(fields, path, but=stored.id)
         changed = self.module.store.update(self.module.name, stored.id, fields, self.actor)
@@ -140,6 +142,18 @@ class Write(NamedTuple):
         if self.unmodified_since is not None and stored.modified_at // 1000 > self.unmodified_since // 1000:
             details = self._details(stored)
             raise RowRefusedError("ALREADY_MODIFIED", "the record has been modified already", details)
+
+    def _refuse_locked(self, stored: Row) -> None:
+        if stored.fields.get(LOCKED):
+            raise RowRefusedError("RECORD_LOCKED", "The record is locked", {"id": stored.id})
+
+    def _refuse_in_blueprint(self, stored: Row, fields: Mapping[str, Value], path: str) -> None:
+        """The field of a blueprint moves by its transitions alone."""
+        blueprint = self.module.blueprint
+        name = "" if blueprint is None else blueprint.field
+        if name in fields and fields[name] != stored.fields.get(name):
+            details = {"api_name": name, "json_path": f"{path}.{name}"}
+            raise RowRefusedError("RECORD_IN_BLUEPRINT", "The record is in blue print", details)
 
     def _refuse_other_check_fields(self, names: Sequence[str]) -> None:
         allowed = {self.module.duplicate_field, *self.module.unique_fields}

@@ -101,7 +101,7 @@ def test_a_worker_that_dies_anywhere_leaves_one_effect_each(desk: Desk, point: s
 @pytest.mark.parametrize("fault", ["reset_after", "short_answer", "reset_before"])
 def test_a_lost_answer_is_looked_up(desk: Desk, fault: str) -> None:
     since, one = len(desk.crm.ledger()), f"{desk.kind}-{fault}"
-    where = {"zoho": "upsert", "salesforce": "composite", "vtiger": "operation=create"}[desk.kind]
+    where = {"zoho": "POST /crm/v8/Demos", "salesforce": "composite", "vtiger": "operation=create"}[desk.kind]
     desk.crm.faults.add(Fault(do=fault, where=where))  # type: ignore[arg-type]  # one of its words
     outcomes = desk.work(desk.command(one, "create", name="Lost"))
     outcome = outcomes[one]

@@ -77,10 +77,20 @@ def test_an_applied_row_tells_the_modified_time_in_utc() -> None:
     assert ZOHO.outcomes([ONE], reply(201, {"data": [ok("9")]})) == [APPLIED]
 
 
-def test_a_create_that_updated_was_there_already() -> None:
-    [outcome] = ZOHO.outcomes([ONE], reply(200, {"data": [ok("9", "update")]}))
-    assert isinstance(outcome, Applied)
-    assert outcome.duplicate
+def test_a_create_whose_key_is_taken_was_there_already() -> None:
+    [outcome] = ZOHO.outcomes([ONE], reply(400, {"data": [bad("DUPLICATE_DATA", "Renkei_Key")]}))
+    assert outcome == Applied(command_id="c1", record_id="9", duplicate=True)
+
+
+def test_a_create_that_clashes_with_another_record_is_refused_and_overwrites_nothing() -> None:
+    [outcome] = ZOHO.outcomes([ONE], reply(400, {"data": [bad("DUPLICATE_DATA", "Email")]}))
+    assert isinstance(outcome, Rejected)
+
+
+def test_a_taken_key_without_the_record_that_holds_it_is_looked_up() -> None:
+    row = {"code": "DUPLICATE_DATA", "status": "error", "message": "x", "details": {"api_name": "Renkei_Key"}}
+    [outcome] = ZOHO.outcomes([ONE], reply(400, {"data": [row]}))
+    assert isinstance(outcome, Uncertain)
 
 
 def test_a_refusal_names_the_field_and_not_its_value() -> None:
@@ -94,11 +104,10 @@ def test_rows_that_name_other_records_are_not_believed() -> None:
     assert all(isinstance(outcome, Uncertain) for outcome in outcomes)
 
 
-def test_a_create_is_an_upsert_on_its_key() -> None:
+def test_a_create_carries_its_key_in_a_unique_field() -> None:
     request = ZOHO.request([ONE, command("zoho", "create", 2, owner="team:Sales")])
-    assert (request.method, request.path) == ("POST", "/crm/v8/Deals/upsert")
+    assert (request.method, request.path) == ("POST", "/crm/v8/Deals")
     body = from_json(request.body or b"")
-    assert body["duplicate_check_fields"] == ["Renkei_Key"]
     assert body["data"][0] == {"Name": "Big deal", "Amount": 5, "Renkei_Key": "c1"}
     assert body["data"][1]["Owner"] == {"id": ANN}
     assert "trigger" not in body
@@ -155,10 +164,11 @@ ROW = {"id": "9", "Modified_Time": "2026-01-02T12:00:00+09:00", "Name": "Big dea
         ("upsert", reply(200, {"data": [ROW]}), Applied),
         ("upsert", reply(200, {"data": [{**ROW, "Name": "Other"}]}), RetryLater),
         ("update", reply(200, {"data": [{**ROW, "id": "101"}]}), Applied),
-        ("update", reply(200, {"data": [{**ROW, "Amount": 6}]}), RetryLater),
+        ("update", reply(200, {"data": [{**ROW, "id": "101", "Amount": 6}]}), RetryLater),
+        ("update", reply(200, {"data": [ROW]}), Uncertain),
         ("update", reply(204), Uncertain),
         ("delete", reply(204), Applied),
-        ("delete", reply(200, {"data": [ROW]}), RetryLater),
+        ("delete", reply(200, {"data": [{**ROW, "id": "101"}]}), RetryLater),
         ("delete", reply(400, bad("INVALID_DATA")), Uncertain),
     ],
 )
