@@ -106,14 +106,13 @@ def connect(
     metadata: ConnectionMetadata | None = None,
     check: Callable[[], None] | None = None,
     shelf: Shelf | None = None,
-) -> tuple[Connector, Send]:
-    """The connector of a connection, and its signed network; ``check`` is the last before a request leaves.
+) -> Line:
+    """A connection that can be used; ``check`` is the last before a request leaves.
 
     Its token is kept on the ``shelf``, where there is one, for everybody who uses the connection.
     """
     known = metadata or ConnectionMetadata(connection=settings.connection)
-    connector, send, _ = line(settings, credentials, known, lambda plain: _checking(plain, check), shelf)
-    return connector, send
+    return line(settings, credentials, known, lambda plain: _checking(plain, check), shelf)
 
 
 def line(

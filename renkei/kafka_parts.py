@@ -132,7 +132,7 @@ def kafka_capture_part(
     wired = wire(folder, name)
     captures = tab_captures(wired, tabs.get(name, []))
     sink = KafkaSink(office, framing, captures, clock, at=at)
-    hints = noticing_of(wired.connector, folder.credentials(name), wired.send, tabs.get(name, []))
+    hints = noticing_of(wired.connector, folder.credentials(name), wired.asking, tabs.get(name, []))
     return CapturePart(name, captures, sink, interval, wired.connector, at, hints)
 
 

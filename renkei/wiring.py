@@ -47,6 +47,8 @@ class Wired:
     part: ConnectionPart
     connector: Connector
     send: Send
+    asking: Send
+    """The same network for asking what the login may do: a refusal is an answer, and stops nothing."""
 
 
 def wire(folder: Folder, name: str, check: Callable[[], None] | None = None) -> Wired:
@@ -56,8 +58,9 @@ def wire(folder: Folder, name: str, check: Callable[[], None] | None = None) -> 
     """
     part = folder.settings.connections[name]
     metadata = folder.people(name) if part.kind == "email" else folder.metadata.get(name)
-    connector, send = connect(part.settings(name), folder.credentials(name), metadata, check, folder.shelf(name))
-    return Wired(name, part, connector, send)
+    return Wired(
+        name, part, *connect(part.settings(name), folder.credentials(name), metadata, check, folder.shelf(name))
+    )
 
 
 def discover(folder: Folder, tabs: Mapping[str, list[str]]) -> Folder:
@@ -171,7 +174,7 @@ def capture_part(folder: Folder, book: Book, name: str, file: Path) -> CapturePa
     wired = wire(folder, name)
     captures = tab_captures(wired, tabs)
     sink = LogSink(Store(file), captures, _ledger(file, name)[0])
-    hints = noticing_of(wired.connector, folder.credentials(name), wired.send, tabs)
+    hints = noticing_of(wired.connector, folder.credentials(name), wired.asking, tabs)
     return CapturePart(name, captures, sink, interval, wired.connector, hints=hints)
 
 

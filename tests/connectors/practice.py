@@ -67,6 +67,7 @@ class Desk:
         auth = self.connector.authentication(Credentials(kind, self.crm.credentials), self.transport)
         auth.share(Shelf(lambda: self.clock.now() / 1000))
         self.send: Send = authenticated(self.transport, auth)
+        self.asking: Send = authenticated(self.transport, auth, stops=False)
         self.database = database
         self.source = ListSource()
         self.start()

@@ -52,7 +52,7 @@ class Office:
         self.ledger = Ledger(desk.database, desk.kind)
         shelf = Shelf(lambda: desk.clock.now() / 1000)
         found = credentials(desk.kind, {}, file)
-        connector, send = connect(desk.settings, found, desk.connector.metadata, None, shelf)
+        connector, send, _ = connect(desk.settings, found, desk.connector.metadata, None, shelf)
         self.worker = Worker(connector, send, self.ledger, self.source, Limiter(connector.limits), chance=Random(1))
 
     def keep(self, secrets: dict[str, str] | None = None) -> None:
@@ -157,7 +157,8 @@ from connectors.tokens import FileShelf
 kind, url, folder = sys.argv[1:]
 login = "client_credentials" if kind == "salesforce" else "refresh_token"
 told = ConnectionSettings(connection=kind, kind=kind, url=url, login=login, allow_private=True)
-connector, send = connect(told, credentials(kind, {}, Path(folder, "c.yaml")), None, None, FileShelf(Path(folder, "t")))
+secrets = credentials(kind, {}, Path(folder, "c.yaml"))
+connector, send, _ = connect(told, secrets, None, None, FileShelf(Path(folder, "t")))
 print("ready", flush=True)
 sys.stdin.readline()
 print(len(connector.describe(send, []).users))

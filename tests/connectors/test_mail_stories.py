@@ -58,7 +58,7 @@ def deliver(
         connection="mail", kind="email", url=f"smtp://{sink.host}:{sink.port}", sender="Renkei <renkei@example.com>",
         allow_private=allow_private, timeout=5,
     )  # fmt: skip
-    connector, send = connect(told, Credentials("mail", {}), metadata("zoho"))
+    connector, send, _ = connect(told, Credentials("mail", {}), metadata("zoho"))
     assert isinstance(connector, EmailConnector)
     source, ledger = ListSource(mail()), Ledger(database, "mail")
     worker, now = Worker(connector, send, ledger, source, Limiter(Limits()), chance=Random(1)), NOW

@@ -223,7 +223,7 @@ def test_metadata_is_what_the_seed_says(sandbox: Sandbox, desk: Desk) -> None:
 def test_a_wrong_key_stops_the_connection_and_shows_nothing(desk: Desk) -> None:
     wrong = Credentials(desk.kind, dict.fromkeys(desk.crm.credentials, "canary-5ecret"))
     settings = ConnectionSettings(connection=desk.kind, kind=desk.kind, url=desk.crm.url, allow_private=True)
-    connector, send = connect(settings, wrong)
+    connector, send, _ = connect(settings, wrong)
     one = desk.command(f"{desk.kind}-wrong", "update", "1", name="x")
     with pytest.raises(AuthenticationFailed) as caught:
         send(connector.request([one]))

@@ -224,12 +224,12 @@ def test_a_create_never_overwrites_the_record_that_it_clashes_with(desk: Desk) -
 
 
 def test_scopes_that_the_client_lacks_are_named(desk: Desk) -> None:
-    assert desk.connector.missing_permissions(desk.send, ["Demos", "Deals"]) == []
+    assert desk.connector.missing_permissions(desk.asking, ["Demos", "Deals"]) == []
     granted = ("ZohoCRM.settings.ALL", "ZohoCRM.modules.Demos.ALL", "ZohoCRM.modules.Deals.READ", "ZohoCRM.users.READ")
     with Sandbox(journey(scopes=granted)) as poor:
         place = {"notices": "http://127.0.0.1:1", "listen": "127.0.0.1:1"}
         other = Desk(poor, "zoho", sqlite3.connect(":memory:"), change_owner="true", **place)
-        missing = other.connector.missing_permissions(other.send, ["Demos", "Deals"])
+        missing = other.connector.missing_permissions(other.asking, ["Demos", "Deals"])
         other.transport.close()
         other.database.close()
     assert missing == [

@@ -12,6 +12,7 @@ from connectors.credentials import Credentials
 from connectors.notices import Gate, Notices
 from connectors.notices_server import Door, NoticeServer
 from connectors.settings import ConnectionSettings
+from connectors.tokens import Shelf
 from connectors.transport import Transport, authenticated
 from connectors.zoho import ZohoConnector
 from connectors.zoho.watching import LIFE, ZohoNotices
@@ -45,7 +46,9 @@ class Watching:
         connector = ZohoConnector(settings, ConnectionMetadata(connection="zoho"))
         self.transport = Transport(settings)
         credentials = Credentials("zoho", self.crm.credentials)
-        self.send = authenticated(self.transport, connector.authentication(credentials, self.transport))
+        auth = connector.authentication(credentials, self.transport)
+        auth.share(Shelf(lambda: self.clock.now() / 1000))
+        self.send = authenticated(self.transport, auth, stops=False)
         notices = connector.notices(credentials, self.send, tabs or ("Deals",))
         assert notices is not None
         self.notices: Notices = notices

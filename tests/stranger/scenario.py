@@ -46,7 +46,7 @@ def commands_of(flow: Embedded) -> list[Command]:
 
 def sent(folder: Folder, commands: list[Command]) -> dict[str, Outcome]:
     """What became of the commands, from a worker over real HTTP."""
-    connector, send = connect(folder.settings.connections["chat"].settings("chat"), folder.credentials("chat"))
+    connector, send, _ = connect(folder.settings.connections["chat"].settings("chat"), folder.credentials("chat"))
     source = ListSource(*commands)
     ledger = Ledger(sqlite3.connect(":memory:"), "chat")
     turn, now = None, NOW
