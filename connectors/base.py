@@ -226,3 +226,10 @@ class Connector(ABC):
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """What the connection says of these tabs, its users and its teams."""
         return self.metadata
+
+    def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:
+        """What this login may not do that its tabs need, as sentences for an operator; empty where nothing is missing.
+
+        ``send`` is signed; it raises NotSent or NoAnswer.
+        """
+        return []
