@@ -13,10 +13,10 @@ from connectors.directory import Directory, Refused
 from connectors.fields import field_types
 from connectors.reading import READ, not_found
 from connectors.salesforce import reading
-from connectors.salesforce.capture import capture
 from connectors.salesforce.describe import describe
 from connectors.salesforce.tasks import TAB, create_task
 from connectors.salesforce.values import API, JSON, image, literal, write
+from connectors.salesforce.watching import watch
 from connectors.settings import ConnectionSettings
 from connectors.tasks import TASK
 from schemas.codec import to_json
@@ -54,6 +54,7 @@ class SalesforceConnector(Connector):
     def __init__(self, settings: ConnectionSettings, metadata: ConnectionMetadata) -> None:
         super().__init__(settings, metadata)
         self._directory = Directory(metadata)
+        self._auth: Auth | None = None
 
     def refuse(self, command: Command) -> Rejected | None:
         """Refuses commands of a wrong shape, and owners that nobody is (D-48)."""
@@ -130,11 +131,12 @@ class SalesforceConnector(Connector):
 
     def authentication(self, credentials: Credentials, send: Send) -> Auth:
         """A refresh token or client credentials, as the settings say."""
-        return OAuth(self.settings, credentials, send, path="/services/oauth2/token", scheme="Bearer")
+        self._auth = OAuth(self.settings, credentials, send, path="/services/oauth2/token", scheme="Bearer")
+        return self._auth
 
     def capture(self, tab: str, send: Send, fields: Sequence[str] = ()) -> Capture:
-        """Polls an object by SystemModstamp, deleted rows included."""
-        return capture(self.settings, self.metadata, tab, send, fields)
+        """Polls an object by SystemModstamp, or subscribes to its change events (the option ``capture``)."""
+        return watch(self.settings, self.metadata, tab, send, fields, self._auth)
 
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """Objects, fields, users, groups and queues."""

@@ -11,7 +11,7 @@ from connectors.settings import ConnectionSettings
 from schemas.metadata import ConnectionMetadata
 from schemas.values import MINUTE, format_instant
 
-_SYSTEM = ("Id", "CreatedDate", "SystemModstamp", "LastModifiedById", "IsDeleted")
+SYSTEM_COLUMNS = ("Id", "CreatedDate", "SystemModstamp", "LastModifiedById", "IsDeleted")
 _PAGE = 2000
 
 
@@ -63,8 +63,8 @@ class SalesforceReader:
 
 def columns(metadata: ConnectionMetadata, tab: str, fields: Sequence[str] = ()) -> str:
     """What a query selects: these fields or all that are known, and what every record has."""
-    wanted = [name for name in fields or field_types(metadata, tab) if name not in {*_SYSTEM, "id"}]
-    return ", ".join(dict.fromkeys([*_SYSTEM, *wanted]))
+    wanted = [name for name in fields or field_types(metadata, tab) if name not in {*SYSTEM_COLUMNS, "id"}]
+    return ", ".join(dict.fromkeys([*SYSTEM_COLUMNS, *wanted]))
 
 
 def _after(mark: Mark) -> str:

@@ -10,11 +10,12 @@ from schemas.values import Image, Value, is_empty
 API = "/services/data/v60.0"
 JSON = "application/json"
 
-_SYSTEM: Mapping[str, FieldType] = {
+SYSTEM: Mapping[str, FieldType] = {
     "CreatedDate": "datetime",
     "LastModifiedDate": "datetime",
     "SystemModstamp": "datetime",
 }
+"""Types of what every record has."""
 
 
 def read(raw: Any, kind: FieldType) -> Value:
@@ -33,7 +34,7 @@ def read(raw: Any, kind: FieldType) -> Value:
 def image(row: Mapping[str, Any], types: Mapping[str, FieldType]) -> Image:
     """A row as an image; ``Id`` becomes ``id``, and the attributes are left out."""
     fields = {
-        name: read(raw, types.get(name) or _SYSTEM.get(name, "unknown"))
+        name: read(raw, types.get(name) or SYSTEM.get(name, "unknown"))
         for name, raw in row.items()
         if name not in {"attributes", "Id", "IsDeleted"}
     }

@@ -16,6 +16,7 @@ from sandbox.faults import FAIL_ROW, Answer, FaultPlan
 from sandbox.quota import Quota
 from sandbox.salesforce import composite, describe, soql
 from sandbox.salesforce.approvals import Approvals
+from sandbox.salesforce.changes import ChangeLog
 from sandbox.salesforce.deeds import Deeds, Endpoint
 from sandbox.salesforce.errors import REFUSALS, RefusedError, json_body, no_column, not_found
 from sandbox.salesforce.ids import full_id, make_id
@@ -55,6 +56,7 @@ class Salesforce:
         """Duplicate rules: by object the field in which two records may not be alike."""
         self.mails: list[Mapping[str, Any]] = []
         """What ``emailSimple`` sent."""
+        self.changes = ChangeLog(self.store, self.sobjects)
         self._cursors = soql.Cursors()
         self.app = new_app()
         self._add_routes()
