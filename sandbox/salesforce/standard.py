@@ -7,7 +7,7 @@ from sandbox.salesforce.tokens import ORGANISATION
 from schemas.metadata import Field, Tab
 from schemas.values import Value
 
-CONVERTED = "Qualified"
+CONVERTED = "Closed - Converted"
 """The lead status of a converted lead."""
 
 

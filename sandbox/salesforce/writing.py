@@ -14,6 +14,9 @@ BATCH = 200
 CHUNKS = 10
 """The most runs of rows of one type in a collection."""
 
+_OF_THE_BODY = frozenset({"INVALID_FIELD", "JSON_PARSER_ERROR"})
+"""What is wrong with the body as a whole: nothing of it is written."""
+
 Result = dict[str, Any]
 
 ROLLED_BACK = "Record rolled back because not all records were valid and the request was using AllOrNone header"
@@ -72,7 +75,11 @@ class Write(NamedTuple):
         store = next(iter(self.sobjects.values())).store
         with store.lock:
             start = len(store.ledger())
-            results = [_one(index, row, write, options.fail_row) for index, row in enumerate(rows)]
+            try:
+                results = [_one(index, row, write, options.fail_row) for index, row in enumerate(rows)]
+            except RefusedError:
+                store.rollback(start)
+                raise
             if options.all_or_none and any(not result["success"] for result in results):
                 store.rollback(start)
                 results = [_rolled_back(result) for result in results]
@@ -173,6 +180,8 @@ def _one(index: int, row: Any, write: Callable[[Any], Result], fail_row: int | N
             raise RefusedError(400, "UNABLE_TO_LOCK_ROW", message)
         return write(row)
     except RefusedError as refused:
+        if refused.code in _OF_THE_BODY:
+            raise
         return refused.row()
 
 
