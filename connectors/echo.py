@@ -107,7 +107,11 @@ def written(entry: Entry, modified_field: str) -> Written | None:
     )
 
 
+_ROWS = frozenset({"create", "update", "upsert", TASK})
+"""Operations whose fields are those of the record; what others do to it is known by who did it, and when."""
+
+
 def _fields(command: Command) -> dict[str, Value]:
-    if command.operation == "link":
+    if command.operation not in _ROWS:
         return {}
     return dict(command.fields) if command.key is None else {**command.fields, command.key[0]: command.key[1]}

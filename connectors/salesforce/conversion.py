@@ -16,7 +16,7 @@ from connectors.directory import Refused
 from connectors.salesforce.deeds import Deed, query, rows_of, unclear
 from connectors.salesforce.session import SESSION
 from connectors.salesforce.values import API, is_id, literal
-from schemas.commands import Command, Outcome, Rejected, RetryLater, Uncertain
+from schemas.commands import Command, Outcome, Rejected, RetryLater
 
 PATH = f"/services/Soap/u/{API.rpartition('v')[2]}"
 STATUS = "Closed - Converted"
@@ -72,7 +72,7 @@ class Convert(Deed):
             if code == "CANNOT_UPDATE_CONVERTED_LEAD":
                 return self.verdicts.applied(command, duplicate=True)
             return self.verdicts.failure(command, {"errorCode": code, "message": result.get("message", "")})
-        return Uncertain(command_id=command.id, reason=f"an answer of status {response.status} that cannot be read")
+        return self.verdicts.whole([command], response)[0]
 
     def find(self, command: Command) -> Request:
         """Whether the lead is converted, and into what."""

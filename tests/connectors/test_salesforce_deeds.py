@@ -12,6 +12,7 @@ from sandbox.faults import Fault
 from sandbox.salesforce.emulator import Salesforce
 from sandbox.server import Sandbox
 from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater, Uncertain
+from schemas.values import MINUTE
 from tests.connectors.fakes import NOW
 from tests.connectors.practice import Desk
 
@@ -258,6 +259,18 @@ def test_a_bad_field_in_one_row_spoils_no_other(desk: Desk, lead: str) -> None:
     outcomes = desk.work(bad, good)
     assert isinstance(outcomes["c1"], Rejected)
     assert isinstance(outcomes["c2"], Applied)
+
+
+def test_what_left_the_recycle_bin_before_we_looked_is_told_by_the_log_of_deletions(desk: Desk, lead: str) -> None:
+    watching, position, events = desk.connector.capture("Lead", desk.send), None, []
+    for number in range(3):
+        polled = watching.poll(position, desk.clock.now())
+        position, events = polled.position, polled.events
+        if number == 1:
+            desk.crm.delete("Lead", lead)
+            inside(desk).sobjects["Lead"].purged.add(lead)
+        desk.clock.advance(5 * MINUTE)
+    assert [(event.op, event.record_id) for event in events] == [("delete", lead)]
 
 
 def test_permissions_that_are_missing_are_told_as_sentences(desk: Desk) -> None:

@@ -89,7 +89,7 @@ class Watching:
 
     def agrees(self) -> bool:
         """Whether the images hold what the CRM holds."""
-        stored = {row["id"]: row for row in self.crm.records("Contract")}
+        stored = {str(row["id"]): row for row in self.crm.records("Contract")}
         return stored.keys() == self.images.keys() and all(
             (self.images[name].get(field) or None) == (value or None)
             for name, row in stored.items()
