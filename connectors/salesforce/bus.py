@@ -6,6 +6,7 @@ Facts: the vendor's Pub/Sub API guide. A subscription is pulled: nothing comes t
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -21,6 +22,9 @@ from schemas import eventbus
 URL = "https://api.pubsub.salesforce.com:7443"
 MOST = 100
 """Events that may be asked for at once."""
+
+SILENCE = 330.0
+"""Seconds after which a subscription counts as dead: the service says something every 270 at the latest."""
 
 _TIMEOUT = 15.0
 _LARGEST = 16 * 2**20
@@ -60,7 +64,7 @@ def dial(url: str, allow_private: bool, roots: bytes | None = None) -> grpc.Chan
     target = _address(parts.hostname, parts.port or (7443 if secure else 80), allow_private)
     options: list[tuple[str, Any]] = [
         ("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", _LARGEST),
-        ("grpc.keepalive_time_ms", 60_000), ("grpc.service_config_disable_resolution", 1),
+        ("grpc.service_config_disable_resolution", 1),
     ]  # fmt: skip
     if not secure:
         return grpc.insecure_channel(target, options)
@@ -136,6 +140,7 @@ class Subscription:
         if replay:
             self._first |= {"replay_preset": eventbus.CUSTOM, "replay_id": replay}
         self._open = 0
+        self._heard = time.monotonic()
         self._stream = call(iter(self._asked.get, None), metadata=metadata)
         threading.Thread(target=self._take, daemon=True, name="pubsub").start()
 
@@ -152,7 +157,10 @@ class Subscription:
         Raises NotSent, CaptureFailed or Lost: the subscription is over.
         """
         batches: list[Batch] = []
+        if time.monotonic() - self._heard > SILENCE:
+            raise NotSent("Pub/Sub: the subscription fell silent, so it is opened anew")
         for batch in self._waiting(wait):
+            self._heard = time.monotonic()
             if isinstance(batch, grpc.RpcError):
                 if batches:
                     self._arrived.put(batch)

@@ -2,6 +2,8 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
+from random import Random
 from typing import Any
 
 import grpc
@@ -305,3 +307,44 @@ def test_where_only_polling_was_there_is_a_way_on(led: Watching) -> None:
     led.lead()
     assert record in led.images
     assert not any(event.load for event in led.events)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_any_history_ends_in_what_the_crm_holds(led: Watching, seed: int) -> None:
+    chance = Random(seed)
+    for number in range(120):
+        _happens(led, chance, number)
+        led.sandbox.clock.advance(chance.choice([0, 0, 300, 900, 40_000]))
+        if chance.random() < 0.3:
+            _look(led)
+    for _ in range(200):
+        _look(led)
+        if led.agrees():
+            return
+    raise AssertionError("the images and the CRM never agree")
+
+
+def _happens(led: Watching, chance: Random, number: int) -> None:
+    """Something: an edit by hand, a write of ours, an event that is spoilt, a stop, a login that ends."""
+    known = [str(row["id"]) for row in led.crm.records("Contract")]
+    what = chance.choice(["insert", "update", "update", "ours", "delete", "spoil", "stop", "forget", "expire"])
+    if what == "insert" or not known:
+        led.insert(Zoho_Deal_Id__c=f"株 {number}")
+    elif what == "update":
+        led.crm.update("Contract", chance.choice(known), {"Zoho_Deal_Id__c": f"v{number}", "Framework__c": number % 2})
+    elif what == "ours":
+        led.desk.work(led.desk.command(f"o{number}", "update", chance.choice(known), Status="Activated"))
+    elif what == "delete" and len(known) > 2:
+        led.crm.delete("Contract", chance.choice(known))
+    elif what == "spoil":
+        led.service.log.plan(Planned(chance.choice(["gap", "wildcard", "overflow", "twice"]), "Contract"))
+    elif what in {"stop", "forget"}:
+        led.stop()
+        led.start()
+    else:
+        led.crm.expire_tokens()
+
+
+def _look(led: Watching) -> None:
+    with suppress(NotSent):
+        led.poll()
