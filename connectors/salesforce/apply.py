@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from connectors.answers import text
-from connectors.auth import OAuth
 from connectors.base import Auth, Capture, Connector, Limits, Pressure, Request, Response, Send, Usage
 from connectors.checks import refusal, rejected
 from connectors.credentials import Credentials
@@ -19,7 +18,7 @@ from connectors.salesforce.mail import Mail
 from connectors.salesforce.notes import Note
 from connectors.salesforce.permissions import missing
 from connectors.salesforce.rows import MOST, Rows
-from connectors.salesforce.session import Session
+from connectors.salesforce.session import Login
 from connectors.salesforce.tasks import TAB, create_task
 from connectors.salesforce.topics import Tag, Untag
 from connectors.salesforce.values import is_id
@@ -118,8 +117,7 @@ class SalesforceConnector(Connector):
 
     def authentication(self, credentials: Credentials, send: Send) -> Auth:
         """The login that the settings name, for REST, SOAP and Pub/Sub."""
-        login = OAuth(self.settings, credentials, send, path="/services/oauth2/token", scheme="Bearer")
-        self._auth = Session(login)
+        self._auth = Login(self.settings, credentials, send, path="/services/oauth2/token", scheme="Bearer")
         return self._auth
 
     def capture(self, tab: str, send: Send, fields: Sequence[str] = ()) -> Capture:

@@ -66,7 +66,7 @@ class Verdicts:
         """What an answer means that is about the request as a whole, and not of the form of a success."""
         error = first_error(parsed(response))
         if response.status in {420, 429}:
-            return retry(commands, f"{response.status}: throttled", retry_after(response, 10.0))
+            return retry(commands, f"{response.status}: throttled", retry_after(response))
         code = text(error.get("errorCode"))
         if response.status >= 500 or not code or response.status < 300:
             return unreadable(commands, response)
