@@ -12,8 +12,8 @@ from schemas.commands import Applied, Command
 from schemas.events import Chain, ChangeEvent
 from schemas.values import Image, Ref, Value, parse_instant, ref
 
-CLIENT = "renkei"
-"""How our writes name themselves, where a CRM tells who wrote (Salesforce)."""
+_OF_ROWS = frozenset({"create", "update", "upsert", "delete", TASK})
+"""Operations whose fields are fields of a record; what others change is known by who changed it, and when."""
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +25,10 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     chain: Chain
     key: tuple[str, str] | None = None
     modified: int | None = None
+
+
+CLIENT = "renkei"
+"""How our writes name themselves, where a CRM tells who wrote (Salesforce)."""
 
 
 class EchoBook:
@@ -107,11 +111,7 @@ def written(entry: Entry, modified_field: str) -> Written | None:
     )
 
 
-_ROWS = frozenset({"create", "update", "upsert", TASK})
-"""Operations whose fields are those of the record; what others do to it is known by who did it, and when."""
-
-
 def _fields(command: Command) -> dict[str, Value]:
-    if command.operation not in _ROWS:
+    if command.operation not in _OF_ROWS:
         return {}
     return dict(command.fields) if command.key is None else {**command.fields, command.key[0]: command.key[1]}

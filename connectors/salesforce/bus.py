@@ -4,6 +4,7 @@ Facts: the vendor's Pub/Sub API guide. A subscription is pulled: nothing comes t
 """
 
 import queue
+import re
 import socket
 import threading
 import time
@@ -28,6 +29,7 @@ SILENCE = 330.0
 
 _TIMEOUT = 15.0
 _LARGEST = 16 * 2**20
+_WORDS = re.compile(r"[\w.]{1,80}")
 _CODE = "sfdc.platform.eventbus.grpc."
 
 
@@ -206,7 +208,8 @@ def refusal(error: grpc.RpcError) -> Exception:
     """What an error of the service means: a new login, waiting, starting over, or something for the operator."""
     status = error.code() if isinstance(error, grpc.Call) else None
     trailing: Any = error.trailing_metadata() if isinstance(error, grpc.Call) else None
-    code = next((str(value) for key, value in trailing or () if key == "error-code"), "").removeprefix(_CODE)
+    told = next((str(value) for key, value in trailing or () if key == "error-code"), "").removeprefix(_CODE)
+    code = told if _WORDS.fullmatch(told) else ""
     name = code or (status.name.lower() if status is not None else "the stream ended")
     if status is grpc.StatusCode.UNAUTHENTICATED or code == "service.auth.error":
         return AuthenticationFailed(f"Pub/Sub refused the login ({name}); renew the connection's credentials")
