@@ -194,7 +194,7 @@ def _reference(sobject: SObject, field: Field, raw: Any) -> Value:
 
 
 def _refuse_unlisted(field: Field, values: Iterable[str]) -> None:
-    if field.values and any(value not in field.values for value in values):
+    if field.restricted and field.values and any(value not in field.values for value in values):
         message = f"{field.label or field.name}: bad value for restricted picklist field"
         raise RefusedError(400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, (field.name,))
 
