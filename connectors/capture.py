@@ -247,6 +247,14 @@ def _told(at: _Position) -> set[str]:
     return unpack(at.known) | set(at.fresh)
 
 
+def resumed(high: int) -> bytes:
+    """The position of a tab of which everything until this time was told, by other means: what follows may hide much.
+
+    The next round begins an overlap before it. 0: everything is read once more, as changes and not as a first load.
+    """
+    return msgspec.json.encode(_Position(high=high, since=high, loaded=True))
+
+
 def _operation(at: _Position, row: Row, before: _Seen | None) -> Operation:
     if before and before.digest == _GONE:
         return "undelete"

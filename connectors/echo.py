@@ -27,6 +27,10 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     modified: int | None = None
 
 
+CLIENT = "renkei"
+"""How our writes name themselves, where a CRM tells who wrote (Salesforce)."""
+
+
 class EchoBook:
     """Our recent writes of one connection, by record; ``user`` is the record id of the integration user."""
 
@@ -65,14 +69,24 @@ class EchoBook:
             return False
         if event.op == "create":
             return write.operation != "update" and _made(event.after, write) and self._ours(event, write)
-        return holds(event.after, write.fields) and self._ours(event, write)
+        return holds(event.after, _told(event, write)) and self._ours(event, write)
 
     def _ours(self, event: ChangeEvent, write: Written) -> bool:
         """By who changed it, or by the very time that our write was answered with; without either, by content alone."""
+        if event.client:
+            return event.client == CLIENT
         if not self._user and write.modified is None:
             return event.op == "create"
         by_user = bool(self._user) and event.actor == self._user
         return by_user or (write.modified is not None and write.modified == event.committed_at)
+
+
+def _told(event: ChangeEvent, write: Written) -> dict[str, Value]:
+    """What an event must hold to be the echo of a write: a partial one tells only what the write changed."""
+    if not event.partial or event.after is None:
+        return write.fields
+    told = {name: value for name, value in write.fields.items() if name in event.after}
+    return told or write.fields
 
 
 def _made(image: Image, write: Written) -> bool:

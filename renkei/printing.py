@@ -37,6 +37,7 @@ def print_sandbox(console: Console, sandbox: Sandbox) -> None:
     """Where the practice CRMs are, for a look around."""
     for crm in (sandbox.zoho, sandbox.salesforce, sandbox.vtiger):
         console.print(f"  {crm.kind:<11} {crm.url}")
+    console.print(f"  {'pubsub':<11} {sandbox.pubsub.url}")
     console.print(f"  {'mail':<11} smtp://{sandbox.mail.host}:{sandbox.mail.port}")
 
 

@@ -12,6 +12,7 @@ from sandbox.faults import Faulty
 from sandbox.hosting import LOOPBACK, Address, Connections, Host
 from sandbox.mail import MailSink
 from sandbox.salesforce.emulator import Salesforce
+from sandbox.salesforce.pubsub import PubSub, PubSubHost
 from sandbox.seed import JOURNEY, CrmSeed, Seed, field_value, load_seed
 from sandbox.store import Actor, Effect, Row
 from sandbox.vtiger.emulator import Vtiger
@@ -140,7 +141,7 @@ class Sandbox:
 
     ``with Sandbox() as s: s.zoho.url, s.crm("zoho").insert("Deals", …), s.mail.port, s.clock.set(…)``.
     All CRMs and the mail server share one clock. Ports are free ones; with an ``address`` whose port is named,
-    Zoho listens there and Salesforce, Vtiger and the mail server on the next three.
+    Zoho listens there and Salesforce, Vtiger, the mail server and Salesforce's Pub/Sub API on the next four.
     """
 
     def __init__(
@@ -151,9 +152,11 @@ class Sandbox:
     ) -> None:
         self.seed = load_seed(seed)
         self.clock = clock or Clock()
-        at = [address._replace(port=address.port and address.port + index) for index in range(4)]
+        at = [address._replace(port=address.port and address.port + index) for index in range(5)]
         self.zoho = Crm("zoho", Zoho(self.seed.zoho, self.clock), self.seed.zoho, at[0])
-        self.salesforce = Crm("salesforce", Salesforce(self.seed.salesforce, self.clock), self.seed.salesforce, at[1])
+        salesforce = Salesforce(self.seed.salesforce, self.clock)
+        self.salesforce = Crm("salesforce", salesforce, self.seed.salesforce, at[1])
+        self.pubsub = PubSubHost(PubSub(salesforce), at[4])
         self.vtiger = Crm("vtiger", Vtiger(self.seed.vtiger, self.clock), self.seed.vtiger, at[2])
         self.mail = MailSink(self.clock, at[3])
         self._crms: dict[str, Crm] = {crm.kind: crm for crm in (self.zoho, self.salesforce, self.vtiger)}
@@ -168,7 +171,8 @@ class Sandbox:
     def start(self) -> None:
         """Listen on all ports."""
         with ExitStack() as started:
-            parts: tuple[Host | MailSink, ...] = (*(crm.host for crm in self._crms.values()), self.mail)
+            hosts = (crm.host for crm in self._crms.values())
+            parts: tuple[Host | MailSink | PubSubHost, ...] = (*hosts, self.mail, self.pubsub)
             for part in parts:
                 part.start()
                 started.callback(part.stop)

@@ -15,10 +15,15 @@ NewId: TypeAlias = Callable[[str, int], str]
 
 
 class Actor(NamedTuple):
-    """Who does something: a user, through an API client; a person's hand has no client."""
+    """Who does something: a user, through an API client; a person's hand has no client.
+
+    ``origin`` is what the client says of itself, ``transaction`` names what was written by one request.
+    """
 
     user: str
     client: str = ""
+    origin: str = ""
+    transaction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Store:
         self.metadata = metadata
         self.clock = clock
         self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        """Told after every effect, for those who wait for one."""
         self._new_id = new_id
         self._rows: dict[str, dict[str, Row]] = {name: {} for name in metadata.tabs}
         self._unique: dict[tuple[str, str], dict[str, dict[str, None]]] = {
@@ -207,6 +214,7 @@ class Store:
         self._place(row)
         effect = Effect(len(self._ledger) + 1, row.modified_at, operation, row.tab, row.id, dict(fields), actor, before)
         self._ledger.append(effect)
+        self.changed.notify_all()
         return row
 
     def _place(self, row: Row) -> None:

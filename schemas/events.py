@@ -52,6 +52,8 @@ class ChangeEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     partial: bool = False
     into: str = ""
     """The record id that took over, for a merge or a conversion."""
+    client: str = ""
+    """The program that made the change, as it named itself; empty where the CRM does not tell."""
     extra: Extra | UnsetType = UNSET
 
     @property

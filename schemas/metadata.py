@@ -23,6 +23,8 @@ class Field(Noun):
     label: str = ""
     values: tuple[str, ...] = ()
     """The stored values of a picklist; empty where the CRM does not restrict them."""
+    restricted: bool = True
+    """Whether the CRM refuses other values of a picklist than these."""
     refers_to: tuple[str, ...] = ()
     """The tabs that a lookup may name, without the connection."""
     mandatory: bool = False

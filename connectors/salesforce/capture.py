@@ -9,17 +9,22 @@ from connectors.fields import field_types, milliseconds
 from connectors.salesforce.values import API, image, literal
 from connectors.settings import ConnectionSettings
 from schemas.metadata import ConnectionMetadata
-from schemas.values import MINUTE, format_instant
+from schemas.values import DAY, HOUR, MINUTE, SECOND, format_instant
 
-_SYSTEM = ("Id", "CreatedDate", "SystemModstamp", "LastModifiedById", "IsDeleted")
+SYSTEM_COLUMNS = ("Id", "CreatedDate", "SystemModstamp", "LastModifiedById", "IsDeleted")
 _PAGE = 2000
+_ASK_LOG_EVERY = 4 * MINUTE
+"""Less than the overlap, so that no deletion falls between two looks."""
+_LOG_KEPT = 15 * DAY - HOUR
 
 
 def capture(
     settings: ConnectionSettings, metadata: ConnectionMetadata, tab: str, send: Send, fields: Sequence[str]
 ) -> Capture:
     """Watches an object; no fields means all that are known."""
-    return PollingCapture(f"{settings.connection}:{tab}", SalesforceReader(metadata, tab, send, fields))
+    reader = SalesforceReader(metadata, tab, send, fields)
+    reader.asks_log = settings.options.get("deletions", "log") == "log"
+    return PollingCapture(f"{settings.connection}:{tab}", reader)
 
 
 class SalesforceReader:
@@ -27,12 +32,15 @@ class SalesforceReader:
 
     overlap = 5 * MINUTE
     sweep_every = 0
+    asks_log = True
+    """Whether the log of deletions is asked too: it knows of what left the recycle bin before we looked."""
 
     def __init__(self, metadata: ConnectionMetadata, tab: str, send: Send, fields: Sequence[str]) -> None:
         self._tab = tab
         self._send = send
         self._types = field_types(metadata, tab)
         self._columns = columns(metadata, tab, fields)
+        self._asked_at = 0
 
     def rows(self, after: Mark, loading: bool) -> Page:
         """One page of up to 2000 rows; ``queryAll`` shows the recycle bin, which a first load leaves out."""
@@ -47,8 +55,24 @@ class SalesforceReader:
         return Page(rows, bool(rows) and (len(rows) >= _PAGE or answer.get("done") is False))
 
     def gone(self, since: int, now: int) -> Sequence[Gone]:
-        """Nothing: deleted rows come with the others."""
-        return ()
+        """What the log of deletions tells, asked every four minutes: other deleted rows come with the living.
+
+        A log that cannot be asked (an object that is not replicated) tells nothing.
+        """
+        if not self.asks_log or now - self._asked_at < _ASK_LOG_EVERY:
+            return ()
+        window = {"start": _whole(max(since, now - _LOG_KEPT)), "end": _whole(now + MINUTE)}
+        response = self._send(Request(method="GET", path=f"{API}/sobjects/{self._tab}/deleted/", params=window))
+        if response.status in {400, 404}:
+            return ()
+        told = readable(response, f"deletions of Salesforce object {self._tab}")
+        rows = told.get("deletedRecords") if isinstance(told, dict) else None
+        self._asked_at = now
+        return [
+            Gone(str(row["id"]), milliseconds(row.get("deletedDate")) or now)
+            for row in rows or []
+            if isinstance(row, dict) and row.get("id")
+        ]
 
     def ids(self) -> set[str]:
         """Not needed: Salesforce tells deletions."""
@@ -63,8 +87,12 @@ class SalesforceReader:
 
 def columns(metadata: ConnectionMetadata, tab: str, fields: Sequence[str] = ()) -> str:
     """What a query selects: these fields or all that are known, and what every record has."""
-    wanted = [name for name in fields or field_types(metadata, tab) if name not in {*_SYSTEM, "id"}]
-    return ", ".join(dict.fromkeys([*_SYSTEM, *wanted]))
+    wanted = [name for name in fields or field_types(metadata, tab) if name not in {*SYSTEM_COLUMNS, "id"}]
+    return ", ".join(dict.fromkeys([*SYSTEM_COLUMNS, *wanted]))
+
+
+def _whole(at: int) -> str:
+    return format_instant(at // SECOND * SECOND)
 
 
 def _after(mark: Mark) -> str:

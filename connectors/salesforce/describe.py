@@ -51,6 +51,7 @@ def _field(row: Mapping[str, Any]) -> Field:
         label=row.get("label") or "", refers_to=refers_to,
         values=tuple(value["value"] for value in row.get("picklistValues") or [] if value.get("active",
         True)),
+        restricted=row.get("restrictedPicklist") is not False,
         mandatory=writable and row.get("nillable") is False and row.get("defaultedOnCreate") is not True,
         writable=writable, unique=bool(row.get("unique") or row.get("externalId")),
         max_length=row.get("length") or None,

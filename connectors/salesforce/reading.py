@@ -1,6 +1,5 @@
 """Reading Salesforce records as they are now, with the fields that capture tells."""
 
-import re
 from collections.abc import Sequence
 
 from connectors.answers import parsed
@@ -14,12 +13,6 @@ from schemas.metadata import ConnectionMetadata
 
 MOST = 100
 """Ids of one query: an address has room for about 16 000 characters, columns included."""
-_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
-
-
-def is_id(text: str) -> bool:
-    """Whether this can be a record id; one that cannot would spoil the query for all others."""
-    return _ID.fullmatch(text) is not None
 
 
 def request(commands: Sequence[Command], metadata: ConnectionMetadata) -> Request:

@@ -23,7 +23,7 @@ SeedFile = Annotated[Path, typer.Option(metavar="FILE", help="Tabs, users and fi
 def sandbox(
     port: Port = 0, host: HostName = "127.0.0.1", seed: SeedFile = JOURNEY, as_json: JsonOption = False
 ) -> None:
-    """Serve practice CRMs (Zoho, Salesforce, Vtiger) and a mail server with first records, until stopped."""
+    """Serve practice CRMs (Zoho, Salesforce with its Pub/Sub API, Vtiger) and a mail server, until stopped."""
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -47,7 +47,7 @@ def _tell(console: Console, running: Sandbox) -> None:
 
 def _urls(running: Sandbox) -> dict[str, str]:
     urls: dict[str, str] = {crm.kind: crm.url for crm in (running.zoho, running.salesforce, running.vtiger)}
-    return {**urls, "mail": f"smtp://{running.mail.host}:{running.mail.port}"}
+    return {**urls, "pubsub": running.pubsub.url, "mail": f"smtp://{running.mail.host}:{running.mail.port}"}
 
 
 def variables(running: Sandbox) -> dict[str, str]:

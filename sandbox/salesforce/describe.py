@@ -69,7 +69,7 @@ def _field(field: Field) -> dict[str, Any]:
         "calculated": False,
         "autoNumber": False,
         "defaultedOnCreate": system or kind == "boolean",
-        "restrictedPicklist": bool(field.values),
+        "restrictedPicklist": bool(field.values) and field.restricted,
         "picklistValues": [_option(value) for value in field.values],
         "referenceTo": list(field.refers_to),
         "relationshipName": _relationship(field) if kind == "reference" else None,

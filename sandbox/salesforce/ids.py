@@ -6,7 +6,8 @@ import string
 PREFIXES = {
     "Account": "001", "Contact": "003", "User": "005", "Opportunity": "006", "Lead": "00Q", "Task": "00T",
     "Event": "00U", "Group": "00G", "GroupMember": "011", "Case": "500", "Campaign": "701", "Contract": "800",
-    "Product2": "01t",
+    "Product2": "01t", "Topic": "0TO", "TopicAssignment": "0ez", "ContentNote": "069", "ContentDocumentLink": "06A",
+    "ProcessInstance": "04g", "ProcessInstanceWorkitem": "04i", "Organization": "00D", "LeadStatus": "01J",
 }  # fmt: skip
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase

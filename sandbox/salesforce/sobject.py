@@ -44,6 +44,8 @@ class SObject:
         self.name = tab.name
         self.prefix = prefix
         self.fields: Mapping[str, Field] = {**SYSTEM, **tab.fields}
+        self.purged: set[str] = set()
+        """Ids of records that left the recycle bin: only the log of deletions knows of them."""
         self.unique_fields = tuple(field.name for field in tab.fields.values() if field.unique)
 
     def image(self, row: Row) -> dict[str, Value]:
@@ -63,7 +65,7 @@ class SObject:
 
     def images(self) -> Iterable[dict[str, Value]]:
         """Every record, those in the recycle bin too."""
-        return (self.image(row) for row in self.store.all_rows(self.name))
+        return (self.image(row) for row in self.store.all_rows(self.name) if row.id not in self.purged)
 
     def field(self, name: str) -> Field:
         """A field by its name in any case.
@@ -192,7 +194,7 @@ def _reference(sobject: SObject, field: Field, raw: Any) -> Value:
 
 
 def _refuse_unlisted(field: Field, values: Iterable[str]) -> None:
-    if field.values and any(value not in field.values for value in values):
+    if field.restricted and field.values and any(value not in field.values for value in values):
         message = f"{field.label or field.name}: bad value for restricted picklist field"
         raise RefusedError(400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, (field.name,))
 

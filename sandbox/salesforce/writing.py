@@ -1,6 +1,6 @@
 """Salesforce's writes: single rows, upserts by external id, and collections of up to 200 rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sandbox.salesforce.errors import RefusedError, not_found
@@ -11,6 +11,11 @@ from schemas.values import Value, is_empty
 
 BATCH = 200
 """The most rows of one collection (fact sheet 2.3)."""
+CHUNKS = 10
+"""The most runs of rows of one type in a collection."""
+
+_OF_THE_BODY = frozenset({"INVALID_FIELD", "JSON_PARSER_ERROR"})
+"""What is wrong with the body as a whole: nothing of it is written."""
 
 Result = dict[str, Any]
 
@@ -22,6 +27,10 @@ class Write(NamedTuple):
 
     sobjects: Mapping[str, SObject]
     actor: Actor
+    locked: Collection[str] = ()
+    """Ids of records that an approval has locked."""
+    matching: Mapping[str, str] = {}
+    """Duplicate rules: by object the field in which two records may not be alike."""
 
     def insert(self, sobject: SObject, body: Mapping[str, Any]) -> Row:
         """Add a record."""
@@ -29,12 +38,13 @@ class Write(NamedTuple):
         _require_mandatory(sobject, fields)
         with sobject.store.lock:
             _refuse_duplicates(sobject, fields, but="")
+            _refuse_alike(sobject, fields, self.matching.get(sobject.name, ""))
             return sobject.store.insert(sobject.name, {"OwnerId": self.actor.user, **fields}, self.actor)
 
     def update(self, sobject: SObject, record_id: object, body: Mapping[str, Any]) -> Row:
         """Overlay fields on a record."""
         with sobject.store.lock:
-            stored = live_row(sobject, record_id)
+            stored = self._open(sobject, record_id)
             fields = _accepted(sobject, body)
             _require_mandatory(sobject, {**stored.fields, **fields})
             _refuse_duplicates(sobject, fields, but=stored.id)
@@ -43,7 +53,7 @@ class Write(NamedTuple):
     def delete(self, sobject: SObject, record_id: object) -> Row:
         """Move a record to the recycle bin."""
         with sobject.store.lock:
-            stored = live_row(sobject, record_id)
+            stored = self._open(sobject, record_id)
             return sobject.store.delete(sobject.name, stored.id, self.actor)
 
     def upsert(self, sobject: SObject, field: str, value: Value, body: Mapping[str, Any]) -> tuple[Row, bool]:
@@ -59,10 +69,17 @@ class Write(NamedTuple):
         if len(rows) > BATCH:
             message = f"record limit reached. cannot submit more than {BATCH} records in this call"
             raise RefusedError(400, "LIMIT_EXCEEDED", message)
+        if _chunks(rows) > CHUNKS:
+            message = f"Cannot have more than {CHUNKS} chunks in a single operation. Please rearrange the data."
+            raise RefusedError(400, "LIMIT_EXCEEDED", message)
         store = next(iter(self.sobjects.values())).store
         with store.lock:
             start = len(store.ledger())
-            results = [_one(index, row, write, options.fail_row) for index, row in enumerate(rows)]
+            try:
+                results = [_one(index, row, write, options.fail_row) for index, row in enumerate(rows)]
+            except RefusedError:
+                store.rollback(start)
+                raise
             if options.all_or_none and any(not result["success"] for result in results):
                 store.rollback(start)
                 results = [_rolled_back(result) for result in results]
@@ -101,6 +118,15 @@ class Write(NamedTuple):
         if sobject is None:
             raise RefusedError(400, "MALFORMED_ID", f"malformed id {record_id}")
         return {"id": self.delete(sobject, record_id).id, "success": True, "errors": []}
+
+    def _open(self, sobject: SObject, record_id: object) -> Row:
+        """A live record that may be written: a converted lead or a record in approval may not."""
+        row = live_row(sobject, record_id)
+        if row.id in self.locked:
+            raise RefusedError(400, "ENTITY_IS_LOCKED", "the entity is locked for editing")
+        if sobject.name == "Lead" and row.fields.get("IsConverted"):
+            raise RefusedError(400, "CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
+        return row
 
     def _sobject_of(self, row: Any) -> SObject:
         if not isinstance(row, Mapping) or not isinstance(row.get("attributes"), Mapping):
@@ -154,6 +180,8 @@ def _one(index: int, row: Any, write: Callable[[Any], Result], fail_row: int | N
             raise RefusedError(400, "UNABLE_TO_LOCK_ROW", message)
         return write(row)
     except RefusedError as refused:
+        if refused.code in _OF_THE_BODY:
+            raise
         return refused.row()
 
 
@@ -180,6 +208,22 @@ def _refuse_duplicates(sobject: SObject, fields: Mapping[str, Value], but: str) 
         if other is not None and other.id != but:
             message = f"duplicate value found: {name} duplicates value on record with id: {other.id}"
             raise RefusedError(400, "DUPLICATE_VALUE", message, (name,))
+
+
+def _refuse_alike(sobject: SObject, fields: Mapping[str, Value], name: str) -> None:
+    if name and sobject.store.holder(sobject.name, name, fields.get(name)) is not None:
+        raise RefusedError(400, "DUPLICATES_DETECTED", "Use one of these records?")
+
+
+def _chunks(rows: Sequence[Any]) -> int:
+    """The runs of rows of one type; the type of a row to delete is in its id."""
+    kinds = [_kind(row) for row in rows]
+    return sum(1 for before, kind in zip([None, *kinds], kinds, strict=False) if kind != before)
+
+
+def _kind(row: Any) -> str:
+    attributes = row.get("attributes") if isinstance(row, Mapping) else None
+    return str(attributes.get("type")) if isinstance(attributes, Mapping) else str(row)[:3]
 
 
 def _without(row: Mapping[str, Any], name: str) -> dict[str, Any]:

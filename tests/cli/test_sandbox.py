@@ -40,9 +40,9 @@ def test_the_practice_crms_answer_until_stopped(number: signal.Signals) -> None:
 
 
 def test_the_ports_follow_each_other_and_a_taken_one_is_named() -> None:
-    port = next(port for port in free_ports(50) if not {port + 1, port + 2, port + 3} - set(_free(port)))
+    port = next(port for port in free_ports(50) if not {port + 1, port + 2, port + 3, port + 4} - set(_free(port)))
     with served("--port", str(port)) as (_, told):
-        wanted = dict(zip(("zoho", "salesforce", "vtiger", "mail"), range(port, port + 4), strict=True))
+        wanted = dict(zip(("zoho", "salesforce", "vtiger", "mail", "pubsub"), range(port, port + 5), strict=True))
         assert {name: int(url.rpartition(":")[2]) for name, url in told["urls"].items()} == wanted
         with served("--port", str(port + 2)) as (_, second):
             assert not second["ok"]
@@ -50,7 +50,7 @@ def test_the_ports_follow_each_other_and_a_taken_one_is_named() -> None:
 
 
 def _free(port: int) -> Iterator[int]:
-    for other in range(port + 1, port + 4):
+    for other in range(port + 1, port + 5):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", other)):
                 yield other

@@ -53,6 +53,11 @@ DEMO = {"tab": "zoho:Demos", "record_id": "2", "op": "create"}
             False,
         ),  # made by us, edited by a person since
         ({**DEMO, "op": "delete", "after": None}, "robot", False),
+        ({"client": "renkei", "actor": "ann", "committed_at": NOW + 5}, "robot", True),  # it says who it was
+        ({"client": "SfdcInternalAPI"}, "robot", False),  # our user, in the browser
+        ({"client": "renkei", "after": {**IMAGE, "Stage": "Lost"}}, "robot", False),
+        ({"partial": True, "after": {"id": "1", "Stage": "Won"}}, "robot", True),
+        ({"partial": True, "after": {"id": "1", "Other": "x"}}, "robot", False),
     ],
 )
 def test_only_what_we_wrote_carries_our_chain(told: dict[str, object], user: str, echo: bool) -> None:

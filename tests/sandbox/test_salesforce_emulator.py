@@ -1,13 +1,16 @@
 """Salesforce's dialect over real HTTP (fact sheet of the Salesforce platform APIs)."""
 
 import base64
+import time
 from typing import Any
 
+import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.salesforce.ids import full_id, make_id, suffix
+from sandbox.salesforce.tokens import USERNAME, private_key
 from sandbox.server import Sandbox
 from tests.sandbox.clients import SalesforceClient
 
@@ -74,6 +77,31 @@ def test_a_failed_login_is_an_object_under_400(
     form = {**salesforce.crm.credentials, "grant_type": "refresh_token", **change}
     answer = salesforce.session.post(f"{salesforce.crm.url}/services/oauth2/token", data=form, timeout=10)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({}, ""),
+        ({"aud": "https://evil.example"}, "audience is invalid"),
+        ({"exp": 1}, "expired authorization code"),
+        ({"exp": 4_000_000_000}, "expired authorization code"),
+        ({"sub": "stranger@example.com"}, "user hasn't approved this consumer"),
+        ({"iss": "unknown"}, "client identifier invalid"),
+    ],
+)
+def test_a_signed_assertion_is_checked_claim_by_claim(
+    salesforce: SalesforceClient, change: dict[str, Any], error: str
+) -> None:
+    claims = {"iss": salesforce.crm.credentials["client_id"], "sub": USERNAME, "exp": int(time.time()) + 120}
+    signed = jwt.encode({"aud": "https://login.salesforce.com", **claims, **change}, private_key(), algorithm="RS256")
+    form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed}
+    answer = salesforce.session.post(f"{salesforce.crm.url}/services/oauth2/token", data=form, timeout=10)
+    assert (answer.status_code, answer.json().get("error_description", "")) == (400 if error else 200, error)
+    forged = salesforce.session.post(
+        f"{salesforce.crm.url}/services/oauth2/token", data={**form, "assertion": signed[:-4] + "AAAA"}, timeout=10
+    )
+    assert forged.json()["error_description"] == "invalid assertion"
 
 
 def test_a_session_that_ended_is_an_array_under_401(salesforce: SalesforceClient) -> None:

@@ -23,6 +23,7 @@ EVENTS = st.builds(
     ChangeEvent, tab=TEXTS, record_id=TEXTS, op=st.sampled_from(get_args(Operation)), after=st.none() | FIELDS,
     committed_at=LONGS, seen_at=LONGS, source_position=LONGS, changed_fields=st.lists(TEXTS, max_size=3).map(tuple),
     actor=TEXTS, origin=CHAINS, load=st.booleans(), coalesced=st.booleans(), partial=st.booleans(), into=TEXTS,
+    client=TEXTS,
 )  # fmt: skip
 COMMANDS = st.builds(
     Command, id=TEXTS, connection=TEXTS, tab=TEXTS, operation=TEXTS, record_id=TEXTS, fields=FIELDS,
