@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from connectors.answers import text
 from connectors.base import Auth, Capture, Connector, Limits, Pressure, Request, Response, Send, Usage
 from connectors.checks import refusal, rejected
 from connectors.credentials import Credentials
@@ -80,7 +79,7 @@ class SalesforceConnector(Connector):
             return not_found(command)
         if command.operation == "mail" and not command.record_id:
             return self._deeds["mail"].refusal(command)  # a mail need not be about a record
-        shape = refusal(command, {*_ROWS, *_DEEDS, READ}) or _unlink_refusal(command)
+        shape = refusal(command, {*_ROWS, *_DEEDS, READ})
         return shape or self._own_refusal(command)
 
     def request(self, commands: Sequence[Command]) -> Request:
@@ -151,9 +150,3 @@ class SalesforceConnector(Connector):
         if command.operation in self._deeds:
             return self._deeds[command.operation].refusal(command)
         return None if command.operation == READ else self._rows.refusal(self._plain([command])[0])
-
-
-def _unlink_refusal(command: Command) -> Rejected | None:
-    if command.operation == "unlink" and not text(command.fields.get("relation")).isidentifier():
-        return rejected(command, "bad_link", "unlink needs the field `relation`, the name of a lookup")
-    return None

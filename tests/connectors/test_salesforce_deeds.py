@@ -215,7 +215,7 @@ def test_a_mail_goes_out_once_or_is_shown(desk: Desk, lead: str) -> None:
 def test_an_unlink_empties_the_lookup_and_an_owner_changes(desk: Desk) -> None:
     account = desk.crm.insert("Account", {"Name": "A"})
     contact = desk.crm.insert("Contact", {"LastName": "B", "AccountId": account})
-    off = deed("unlink", contact, tab="Contact", fields={"relation": "AccountId"})
+    off = deed("unlink", contact, tab="Contact", fields={"relation": "AccountId", "to": account})
     given = deed("update", contact, "c2", tab="Contact", owner="queue:Sales")
     assert isinstance(done(desk, off, given), Applied)
     stored = desk.crm.record("Contact", contact) or {}

@@ -33,7 +33,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "approve": {},
     "reject": {},
     "mail": {"to": ["a@example.com"], "subject": "s", "body": "b"},
-    "unlink": {"relation": "Account"},
+    "unlink": {"relation": "Account", "to": "0015g0000000001AAA"},
 }
 
 
