@@ -43,6 +43,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_unknown: OnUnknown = "retry"
     trigger_native: bool = True
     lane: Lane = "live"
+    if_unmodified: int | None = None
     extra: Extra | UnsetType = UNSET
 
 

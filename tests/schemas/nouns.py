@@ -28,7 +28,7 @@ COMMANDS = st.builds(
     Command, id=TEXTS, connection=TEXTS, tab=TEXTS, operation=TEXTS, record_id=TEXTS, fields=FIELDS,
     key=st.none() | st.tuples(TEXTS, TEXTS), owner=TEXTS, workflow=TEXTS, rule=TEXTS, anchor=TEXTS, journey=TEXTS,
     fire=TEXTS, step=TEXTS, chain=CHAINS, planned_at=LONGS, priority=INTS,
-    on_unknown=st.sampled_from(get_args(OnUnknown)), trigger_native=st.booleans(),
+    on_unknown=st.sampled_from(get_args(OnUnknown)), trigger_native=st.booleans(), if_unmodified=st.none() | LONGS,
 )  # fmt: skip
 OUTCOMES: st.SearchStrategy[Outcome] = (
     st.builds(Applied, command_id=TEXTS, record_id=TEXTS, url=TEXTS, fields=FIELDS, duplicate=st.booleans())
