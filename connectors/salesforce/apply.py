@@ -93,7 +93,7 @@ class SalesforceConnector(Connector):
             return self._rows(commands, answer, response)
         error = answer[0] if isinstance(answer, list) and answer and isinstance(answer[0], dict) else {}
         if response.status in {420, 429}:
-            return retry(commands, f"{response.status}: throttled", retry_after(response, 10.0))
+            return retry(commands, f"{response.status}: throttled", retry_after(response))
         if response.status >= 500 or not text(error.get("errorCode")) or response.status < 300:
             return unreadable(commands, response)
         return [self._failure(command, error) for command in commands]

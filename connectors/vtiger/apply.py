@@ -93,7 +93,7 @@ class VtigerConnector(Connector):
     def outcomes(self, commands: Sequence[Command], response: Response) -> list[Outcome]:
         """Vtiger answers 200 whatever happens; the envelope tells."""
         if response.status == 429:
-            return retry(commands, "429: too many requests", retry_after(response, 60.0))
+            return retry(commands, "429: too many requests", retry_after(response))
         answer = envelope(response)
         if answer is None or response.status >= 500 or len(commands) != 1:
             return unreadable(commands, response)

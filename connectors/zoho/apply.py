@@ -100,7 +100,7 @@ class ZohoConnector(Connector):
         if isinstance(rows, list) and commands[0].operation != READ:
             return self._rows(commands, rows, response)
         if response.status == 429:
-            return retry(commands, "429: credits or concurrency used up", retry_after(response, 10.0))
+            return retry(commands, "429: credits or concurrency used up", retry_after(response))
         code = text(answer.get("code")) if isinstance(answer, dict) else ""
         if response.status >= 500 or not code or not 400 <= response.status < 500:
             return unreadable(commands, response)
