@@ -20,9 +20,11 @@ Rank: TypeAlias = Literal["interactive", "rule", "capture", "schedule", "bulk"]
 RANKS: tuple[Rank, ...] = ("interactive", "rule", "capture", "schedule", "bulk")
 _MAY_WAIT: dict[Rank, float] = {"capture": 0.5, "schedule": 0.5, "bulk": 0.25}
 """Those who are slowed once four fifths of a quota are used: to this part of the pace at which the rest would last."""
-_SHORT, _LONG = SECOND // 2, MINUTE
-"""The first and the longest rest after refusals in a row where the CRM does not say how long."""
+_SHORT, _LONGER, _LONG = SECOND // 4, 1.5, MINUTE
+"""The first rest where the CRM does not say how long, how much longer each next one is, and the longest."""
 _NO_SLOT = 50
+_GIVES_WAY = 0.25
+"""Seconds that a backlog gives way at most, so that it goes on whatever comes."""
 
 
 class LimitState(msgspec.Struct, kw_only=True):
@@ -46,13 +48,14 @@ class Limiter:
     """The limits of one connection; shared by the threads that work on it. Times in milliseconds."""
 
     def __init__(self, limits: Limits, chance: Random | None = None) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._calm = threading.Lock(), threading.Event()
+        self._calm.set()
         self._chance = chance or Random()  # noqa: S311  # spreads rests, guards nothing
         self._bucket, self._concurrency = Bucket(limits.per_minute), Concurrency(limits.at_once)
         self._day, self._hour = Quota(DAY, limits.per_day), Quota(HOUR)
         self._retries = RetryBudget()
         self._paused_until, self._reason = 0, ""
-        self._refusals = 0
+        self._refusals, self._refused_at = 0, -1
         self._slow_until: dict[Rank, int] = {}
         self._is_warned = False
 
@@ -89,6 +92,11 @@ class Limiter:
         with self._lock:
             return self._wait(now, rank, price)
 
+    def worth(self, now: int, requests: int) -> int:
+        """Milliseconds until it is worth the while to look again: a second's requests are there, or all that wait."""
+        with self._lock:
+            return self._bucket.wait(now, min(float(requests), max(1.0, self._bucket.burst / 10)))
+
     def spend(self, now: int, rank: Rank, price: int = 1) -> None:
         """A request leaves that did not ask, such as the second of a poll: whoever comes next pays for it."""
         with self._lock:
@@ -109,6 +117,20 @@ class Limiter:
     def at_once(self) -> int:
         """Requests at once, at most."""
         return self._concurrency.most
+
+    @contextmanager
+    def urgent(self) -> Iterator[None]:
+        """Inside the block somebody works who must not wait: those who may wait give way."""
+        self._calm.clear()
+        try:
+            yield
+        finally:
+            self._calm.set()
+
+    def give_way(self) -> bool:
+        """Wait a moment while somebody works who must not wait; then go on."""
+        self._calm.wait(_GIVES_WAY)
+        return True
 
     # -- learning ------------------------------------------------------
 
@@ -135,14 +157,15 @@ class Limiter:
     def press(self, pressure: Pressure, now: int) -> int:
         """The CRM had no room; until when everybody rests. Without a word of the CRM's, with full jitter."""
         with self._lock:
-            self._refusals += 1
+            self._refusals += now > self._refused_at  # those of one wave are one
+            self._refused_at = now
             self._concurrency.refused()
             until = now + int(pressure.after * SECOND)
             if pressure.kind == "spent":
                 until = until if pressure.after else self._day.is_spent(now)
             elif not pressure.after:
-                longest = min(_LONG, _SHORT * 2 ** min(self._refusals - 1, 20))
-                until = now + self._chance.randint(1, longest)
+                longest = min(_LONG, _SHORT * _LONGER ** min(self._refusals - 1, 20))
+                until = now + self._chance.randint(1, int(longest))
             self._pause(until, _REASONS[pressure.kind])
             return until
 
@@ -208,7 +231,8 @@ class Limiter:
             if opens_at := quota.wait(price, now):
                 self._pause(opens_at, _REASONS["spent"])
                 return opens_at - now
-        if self._concurrency.room < 1:
+        # Who may wait leaves a place to those who may not.
+        if self._concurrency.room < (2 if rank in _MAY_WAIT and self._concurrency.most > 1 else 1):
             return _NO_SLOT
         slow = self._slow_until.get(rank, 0) - now
         return max(0, slow, self._bucket.wait(now, self._bucket.kept_back() if rank in _MAY_WAIT else 1.0))

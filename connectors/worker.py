@@ -180,7 +180,7 @@ class Worker:
             if chosen:  # asked again when those that leave now are back
                 errands.appendleft(ready.errand)
                 return
-            tally.wake(tally.now + wait)
+            tally.wake(tally.now + max(wait, self._limits.worth(tally.now, len(errands) + 1)))
             _keep_urgent(errands, rank_of(commands))
 
     def _prepared(self, errands: deque[Errand], tally: Round) -> Ready | None:

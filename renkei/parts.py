@@ -5,6 +5,7 @@ Each part does one synchronous turn at a time; ``runner.py`` gives each a thread
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -256,11 +257,13 @@ class WorkerPart:
         self.name = f"worker {connection}" if lane == "live" else f"worker {connection} {lane}"
         self.connection, self.worker, self.limiter = connection, worker, limiter
         self._keep, self._closing = keep, closing
+        self._limiting: Callable[[], AbstractContextManager[None]] = limiter.urgent if lane == "live" else nullcontext
         self.applied = self.rejected = self.unknown = 0
 
     def turn(self, now: int) -> Turned:
         """One round of the worker."""
-        turn = self.worker.turn(now)
+        with self._limiting():
+            turn = self.worker.turn(now)
         self._keep(now)
         self.applied += turn.applied
         self.rejected += turn.rejected

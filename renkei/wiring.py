@@ -200,6 +200,7 @@ def worker_part(
     worker = Worker(
         wired.connector, wired.send, Remembered(ledger), LoggedCommands(store, name, clock, lane), limiter,
         chance=Random(randbits(64)), crew=crew,  # noqa: S311 - jitter, not secrecy
+        may_go_on=(lambda: True) if lane == "live" else limiter.give_way,
     )  # fmt: skip
 
     def close() -> None:
