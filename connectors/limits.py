@@ -20,7 +20,7 @@ Rank: TypeAlias = Literal["interactive", "rule", "capture", "schedule", "bulk"]
 RANKS: tuple[Rank, ...] = ("interactive", "rule", "capture", "schedule", "bulk")
 _MAY_WAIT: dict[Rank, float] = {"capture": 0.5, "schedule": 0.5, "bulk": 0.25}
 """Those who are slowed once four fifths of a quota are used: to this part of the pace at which the rest would last."""
-_SHORT, _LONGER, _LONG = SECOND // 4, 1.5, MINUTE
+_SHORT, _LONGER, _LONG = SECOND // 5, 1.5, MINUTE
 """The first rest where the CRM does not say how long, how much longer each next one is, and the longest."""
 _NO_SLOT = 50
 _GIVES_WAY = 0.25
@@ -93,9 +93,9 @@ class Limiter:
             return self._wait(now, rank, price)
 
     def worth(self, now: int, requests: int) -> int:
-        """Milliseconds until it is worth the while to look again: a second's requests are there, or all that wait."""
+        """Milliseconds until it is worth the while to look again: a quarter of a burst is there, or all that wait."""
         with self._lock:
-            return self._bucket.wait(now, min(float(requests), max(1.0, self._bucket.burst / 10)))
+            return self._bucket.wait(now, min(float(requests), max(1.0, self._bucket.burst / 4)))
 
     def spend(self, now: int, rank: Rank, price: int = 1) -> None:
         """A request leaves that did not ask, such as the second of a poll: whoever comes next pays for it."""

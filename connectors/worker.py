@@ -22,6 +22,8 @@ from connectors.units import Unit, batches, joins, lane_of, looks_first, rank_of
 from connectors.waves import Alone, Answered, Crew
 from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater
 
+ROWS = 2_000
+"""Rows that are made ready in one turn; what follows is looked at only for later updates of the same records."""
 Settled: TypeAlias = tuple[Command, Outcome]
 
 
@@ -93,7 +95,8 @@ class Worker:
         self._at, self._may_go_on = at, may_go_on
         self._crew: Crew = crew or Alone()
         self._alone: set[str] = set()
-        self._down = 0
+        self._judged: set[str] = set()
+        self._down = self._inside = 0
 
     def turn(self, now: int) -> Turn:
         """One round: take, send what may be sent, look up what is uncertain, settle. ``now`` in milliseconds.
@@ -106,15 +109,24 @@ class Worker:
         if commands:
             self._at("claimed")
         errands = deque(self._errands(self._ready(commands, tally)))
-        while errands and not tally.is_over:
-            wave = list(self._wave(errands, tally))
-            if wave:
-                errands.extendleft(reversed(self._go(wave, tally)))
-            if errands and not self._may_go_on():
-                tally.stop(now)
+        try:
+            while errands and not tally.is_over:
+                wave = list(self._wave(errands, tally))
+                if wave:
+                    errands.extendleft(reversed(self._go(wave, tally)))
+                if errands and not self._may_go_on():
+                    tally.stop(now)
+        finally:
+            self._leave_all()
         if tally.ended() and (tally.behind or len(commands) == window):
             tally.wake(now)  # more may be ready now
         return tally.turn()
+
+    def _leave_all(self) -> None:
+        """What was let in and did not leave, because something failed on the way, takes no place."""
+        for _ in range(self._inside):
+            self._limits.leave()
+        self._inside = 0
 
     # -- what is due ------------------------------------------------------
 
@@ -125,6 +137,7 @@ class Worker:
         settled: list[Entry] = []
         refused: list[Entry] = []
         full: set[str] = set()
+        due = 0
         for command in commands:
             lane = lane_of(command)
             if lane in full:
@@ -134,16 +147,28 @@ class Worker:
             row = rows.get(lane)
             if row is None and entry.state in {"done", "unknown"}:
                 settled.append(entry)
-            elif row is not None and not self._joins(row[0], entry):
+            elif due >= ROWS if row is None else not self._joins(row[0], entry):
                 full.add(lane)
                 tally.behind = True
-            elif command.id not in entries and (refusal := self._guarded.refuse(command)):
+            elif command.id not in entries and (refusal := self._refusal(command)):
                 refused.append(final(entry, refusal))
+            elif row is None:
+                rows[lane] = [entry]
+                due += entry.next_at <= tally.now
             else:
-                rows.setdefault(lane, []).append(entry)
+                row.append(entry)
         self._report(settled, tally)
         self._record(refused, tally)
         return [one for row in rows.values() if self._is_due(one := unit(row), tally)]
+
+    def _refusal(self, command: Command) -> Rejected | None:
+        """Why the command need not be sent; each is judged once."""
+        if command.id in self._judged:
+            return None
+        refusal = self._guarded.refuse(command)
+        if refusal is None:
+            self._judged.add(command.id)
+        return refusal
 
     def _joins(self, first: Entry, entry: Entry) -> bool:
         if self._alone and not self._alone.isdisjoint((first.command.id, entry.command.id)):
@@ -174,6 +199,7 @@ class Worker:
             wait = self._limits.enter(tally.now, rank_of(commands), self._guarded.price(ready.request))
             if not wait:
                 chosen += 1
+                self._inside += 1
                 yield ready
                 continue
             self._limits.not_again(ready.errand.repeated)
@@ -241,6 +267,7 @@ class Worker:
         for ready, answered in zip(marked, answers, strict=True):
             came = isinstance(answered.answer, Response)
             self._limits.leave(answered.seconds if came else None, len(ready.errand.units))
+            self._inside -= 1
         if any(isinstance(answered.answer, Response) for answered in answers):
             self._down = 0
             self._at("answered")
@@ -349,6 +376,7 @@ class Worker:
         for command, outcome in settled:
             tally.count(outcome)
             self._alone.discard(command.id)
+            self._judged.discard(command.id)
         self._source.settle(settled)
         self._at("settled")
 

@@ -94,8 +94,7 @@ def connector_parts(
     limiting = limiting or Limiting(folder)
     wanted = chosen(folder, names, {name for name, one in folder.settings.connections.items() if one.kind != "file"})
     return {
-        f"worker {name}": partial(kafka_worker_part, folder, name, address, framing, clock, limiting)
-        for name in wanted
+        f"worker {name}": partial(kafka_worker_part, folder, name, address, framing, clock, limiting) for name in wanted
     }
 
 

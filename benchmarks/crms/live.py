@@ -16,7 +16,7 @@ from sandbox.faults import Fault
 from sandbox.server import Sandbox
 from schemas.commands import Lane
 
-ANSWER = 0.1
+ANSWER = 0.25
 """Seconds that the CRM takes for each call, beside its own work."""
 
 
@@ -91,9 +91,7 @@ class _Crew:
         self.wake, self._news, self._end = threading.Event(), threading.Event(), threading.Event()
         self.applied: dict[Lane, int] = dict.fromkeys(lanes, 0)
         self._idle: dict[Lane, bool] = dict.fromkeys(lanes, False)
-        self._threads = [
-            threading.Thread(target=self._run, args=(stand, lane), daemon=True) for lane in lanes
-        ]
+        self._threads = [threading.Thread(target=self._run, args=(stand, lane), daemon=True) for lane in lanes]
         for thread in self._threads:
             thread.start()
 

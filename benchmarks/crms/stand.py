@@ -99,9 +99,7 @@ class Stand:
         with self.store.transaction():
             self.store.append(NewEntry(topic, one.record_id or one.id, 0, pack(one)) for one in commands)
 
-    def worker(
-        self, lane: Lane = "live", clock: Callable[[], int] | None = None
-    ) -> tuple[Worker, Callable[[], None]]:
+    def worker(self, lane: Lane = "live", clock: Callable[[], int] | None = None) -> tuple[Worker, Callable[[], None]]:
         """A fresh worker of a lane and how it is closed, both for the thread that turns it."""
         database = sqlite3.connect(self._file, timeout=30.0)
         store, crew = Store(self._file), Threads(self.limiter.at_once)

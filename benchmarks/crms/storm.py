@@ -1,4 +1,4 @@
-"""A storm: for a minute the CRM refuses half of all calls (429). The clock is moved, so that ten minutes take seconds."""
+"""A storm: for a minute the CRM refuses half of all calls (429). The clock is moved, so that minutes take seconds."""
 
 import tempfile
 from pathlib import Path

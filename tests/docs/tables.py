@@ -63,8 +63,8 @@ def models() -> dict[str, type[BaseModel]]:
         workflow_file.WorkflowFile, workflow_file.TabPart, workflow_file.RulePart, workflow_file.FieldUpdated,
         workflow_file.DateTrigger, workflow_file.ScheduleTrigger, workflow_file.ScheduledPart, workflow_file.OnDate,
         workflow_file.StagePart, workflow_file.TestPart, settings.ProjectFile, settings.ConnectionPart,
-        settings.FilePart, settings.ConnectionLimitsPart, settings.LimitsPart, settings.KafkaPart, calendar_config.CalendarConfig,
-        calendar_config.HolidayConfig, Arm, base.Action,
+        settings.FilePart, settings.ConnectionLimitsPart, settings.LimitsPart, settings.KafkaPart,
+        calendar_config.CalendarConfig, calendar_config.HolidayConfig, Arm, base.Action,
     )  # fmt: skip
     return {one.__name__: one for one in parts} | {f"action {one.verb}": one for one in BUILT_IN}
 
