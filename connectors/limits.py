@@ -20,7 +20,7 @@ Rank: TypeAlias = Literal["interactive", "rule", "capture", "schedule", "bulk"]
 RANKS: tuple[Rank, ...] = ("interactive", "rule", "capture", "schedule", "bulk")
 _MAY_WAIT: dict[Rank, float] = {"capture": 0.5, "schedule": 0.5, "bulk": 0.25}
 """Those who are slowed once four fifths of a quota are used: to this part of the pace at which the rest would last."""
-_SHORT, _LONGER, _LONG = SECOND // 5, 1.5, MINUTE
+_SHORT, _LONGER, _LONG = 400, 1.3, MINUTE
 """The first rest where the CRM does not say how long, how much longer each next one is, and the longest."""
 _NO_SLOT = 50
 _GIVES_WAY = 0.25
