@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 
 from benchmarks import contracts, core
+from benchmarks.crms import figures as crms
 from benchmarks.figures import Figure
 from benchmarks.flow import figures as flow
 from benchmarks.join import figures as join
@@ -12,6 +13,7 @@ from benchmarks.join import figures as join
 SUITES: dict[str, Callable[[frozenset[str]], Iterable[Figure]]] = {
     "core": core.figures,
     "contracts": contracts.figures,
+    "crms": crms.figures,
     "join": join.figures,
     "kafka": lambda names: chain(flow.figures(names), join.figures(names) if not names else ()),
 }

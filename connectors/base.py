@@ -60,10 +60,11 @@ Send: TypeAlias = Callable[[Request], Response]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the vendor allows: requests per minute (none: no limit), requests at once."""
+    """What the vendor allows: requests per minute (none: no limit), requests at once, units of ``price`` per day."""
 
     per_minute: int | None = None
     at_once: int = 4
+    per_day: int | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

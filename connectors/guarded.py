@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from connectors.answers import uncertain
-from connectors.base import Connector, Request, Response
+from connectors.base import Connector, Pressure, Request, Response, Usage
 from schemas.commands import Command, Outcome, Rejected, Uncertain
 
 FAILED = "connector_failed"
@@ -71,6 +71,27 @@ class Guarded:
             return self._connector.found(command, response)
         except Exception as error:
             return Uncertain(command_id=command.id, reason=self._failed("found", error).reason)
+
+    def price(self, request: Request) -> int:
+        """What the request costs: one where the connector cannot say."""
+        try:
+            return max(0, self._connector.price(request))
+        except Exception:
+            return 1
+
+    def usage(self, response: Response) -> Sequence[Usage]:
+        """What the answer tells of quotas: nothing where the connector cannot read it."""
+        try:
+            return self._connector.usage(response)
+        except Exception:
+            return ()
+
+    def pressure(self, response: Response) -> Pressure | None:
+        """Whether the whole connection was refused: no, where the connector cannot say."""
+        try:
+            return self._connector.pressure(response)
+        except Exception:
+            return None
 
     @property
     def _name(self) -> str:

@@ -10,7 +10,7 @@ from connectors.framing import Framing
 from connectors.kafka_io import Delivered, Outgoing, Partition, Refused
 from connectors.kafka_ledger import FINAL, Row, Rows
 from connectors.ledger import Entry
-from connectors.worker import group_of, lane_of
+from connectors.units import group_of, joins, lane_of
 from schemas import keys
 from schemas.codec import CodecError, to_json
 from schemas.commands import Command
@@ -140,27 +140,26 @@ def _read(told: Delivered, framing: Framing, serves: Serves) -> Command:
 def one_batch(
     commands: Sequence[Command], entry: Callable[[str], Entry | None], connector: Connector, now: int
 ) -> list[Command]:
-    """Of commands in order, one request's worth: the first that is due, and others of its kind. None overtakes another
-    command of its record.
+    """Of commands in order, one request's worth: the first that is due, others of its kind, and what is one row with
+    one of them. None overtakes another command of its record.
     """
     chosen: list[Command] = []
+    first_of: dict[str, Entry] = {}
     most, group, busy = 1, None, set[str]()
     for command in commands:
-        lane, row = lane_of(command), entry(command.id)
-        due = row is None or row.next_at <= now
-        if not due or lane in busy or (chosen and (row is not None and row.state == "sent")):
+        lane = lane_of(command)
+        row = entry(command.id) or Entry(command=command, state="planned")
+        if lane in busy:
+            continue
+        if row.next_at > now or (lane in first_of and not joins(first_of[lane], row)):
             busy.add(lane)
-        elif not chosen:
+        elif lane in first_of:
             chosen.append(command)
-            busy.add(lane)
-            group, most = group_of(command), connector.most(command)
-            if row is not None and row.state == "sent":
-                return chosen  # looked up alone
-        elif group_of(command) == group:
+        elif not chosen or (row.state != "sent" and group_of(command) == group and len(first_of) < most):
             chosen.append(command)
-            busy.add(lane)
+            first_of[lane] = row
+            if len(chosen) == 1:  # what was sent is looked up alone
+                group, most = group_of(command), connector.most(command) if row.state != "sent" else 1
         else:
             busy.add(lane)
-        if len(chosen) >= most and chosen:
-            return chosen
     return chosen

@@ -21,14 +21,15 @@ from connectors.kafka_ledger import KEPT, SWEEP_EVERY, Restoring, Row, Rows
 from connectors.kafka_reading import Consumer, Gap, Stalled
 from connectors.lease import Lease
 from connectors.ledger import Entry
-from connectors.worker import Policy, Settled
+from connectors.patience import Policy
+from connectors.worker import Settled
 from schemas import keys, topics
 from schemas.commands import Command, Outcome, Report
 
 LONGEST_TURN = 5.0
 """Seconds after which a turn begins no further batch, so that a rebalance need not wait long."""
 LIVE, BULK = "live", "bulk"
-WINDOWS = {LIVE: 2_000, BULK: 400}
+WINDOWS = {LIVE: 2_000, BULK: 2_000}
 """Commands that wait in memory at most, per partition and lane."""
 
 
@@ -112,7 +113,7 @@ class KafkaDesk:
         self._look_after(now)
         commands = self._chosen(LIVE, limit)
         if self._spare(now):
-            commands += one_batch(self._chosen(BULK, WINDOWS[BULK]), self.entry, self._connector, now)
+            commands += one_batch(self._chosen(BULK, limit), self.entry, self._connector, now)
         self._idle = not any(self._due(command, now) for command in commands)
         return commands
 

@@ -137,6 +137,27 @@ class Ledger:
         )  # fmt: skip
 
 
+class Remembered:
+    """A ledger's rows of the commands that are looked at, kept in memory by the one who writes them."""
+
+    def __init__(self, rows: EffectRows) -> None:
+        self._rows = rows
+        self._known: dict[str, Entry | None] = {}
+
+    def entries(self, ids: Sequence[str]) -> dict[str, Entry]:
+        """The rows of these commands, by id; those of others are not kept."""
+        new = [one for one in ids if one not in self._known]
+        found = self._rows.entries(new) if new else {}
+        known = self._known
+        self._known = {one: known[one] if one in known else found.get(one) for one in ids}
+        return {one: entry for one, entry in self._known.items() if entry is not None}
+
+    def write(self, entries: Sequence[Entry], now: int) -> None:
+        """Notes these rows durably, all or none."""
+        self._rows.write(entries, now)
+        self._known.update((entry.command.id, entry) for entry in entries)
+
+
 def nobody_knows(command: Command) -> Uncertain:
     """The last word on a command whose effect cannot be told."""
     return Uncertain(

@@ -1,76 +1,263 @@
-"""How fast and how many at once: a token bucket and slots, on a clock that is handed in."""
+"""Keeping a connection within its limits: rate, concurrency, quotas, retries, and who goes first (D-101)."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from random import Random
+from typing import Literal, TypeAlias
 
-from connectors.base import Limits
+import msgspec
 
-_MINUTE = 60_000
+from connectors.base import Limits, Pressure, Usage
+from connectors.pace import Bucket, Concurrency
+from connectors.quota import Quota, QuotaState
+from connectors.retries import RetryBudget
+from schemas.values import DAY, HOUR, MINUTE, SECOND
+
+Rank: TypeAlias = Literal["interactive", "rule", "capture", "schedule", "bulk"]
+"""Whose a request is: a person's who waits, a rule's, the capture's, the clock's, a backlog's; in order of worth."""
+
+RANKS: tuple[Rank, ...] = ("interactive", "rule", "capture", "schedule", "bulk")
+_MAY_WAIT: dict[Rank, float] = {"capture": 0.5, "schedule": 0.5, "bulk": 0.25}
+"""Those who are slowed once four fifths of a quota are used: to this part of the pace at which the rest would last."""
+_SHORT, _LONGER, _LONG = 400, 1.3, MINUTE
+"""The first rest where the CRM does not say how long, how much longer each next one is, and the longest."""
+_NO_SLOT = 50
+_GIVES_WAY = 0.25
+"""Seconds that a backlog gives way at most, so that it goes on whatever comes."""
+
+
+class LimitState(msgspec.Struct, kw_only=True):
+    """What a limiter remembers over a restart, and what ``renkei limits`` reads."""
+
+    at: int = 0
+    day: QuotaState = msgspec.field(default_factory=QuotaState)
+    hour: QuotaState = msgspec.field(default_factory=QuotaState)
+    per_minute: int | None = None
+    minute_left: int | None = None
+    concurrency: int = 0
+    at_once: int = 0
+    paused_until: int = 0
+    reason: str = ""
+    retries_left: int = 0
+    first: int = 0
+    repeated: int = 0
 
 
 class Limiter:
-    """Keeps a connection within its limits; shared by the threads that work on it. Times in milliseconds."""
+    """The limits of one connection; shared by the threads that work on it. Times in milliseconds."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._lock = threading.Lock()
-        self._full = self._burst = max(1.0, (limits.per_minute or 60) / 6)
-        self._at: int | None = None
-        self._paused_until = 0
-        self._busy = 0
-        self._share = 1.0
+    def __init__(self, limits: Limits, chance: Random | None = None) -> None:
+        self._lock, self._calm = threading.Lock(), threading.Event()
+        self._calm.set()
+        self._chance = chance or Random()  # noqa: S311  # spreads rests, guards nothing
+        self._bucket, self._concurrency = Bucket(limits.per_minute), Concurrency(limits.at_once)
+        self._day, self._hour = Quota(DAY, limits.per_day), Quota(HOUR)
+        self._retries = RetryBudget()
+        self._paused_until, self._reason = 0, ""
+        self._refusals, self._refused_at = 0, -1
+        self._slow_until: dict[Rank, int] = {}
+        self._is_warned = False
+
+    # -- asking -----------------------------------------------------------
 
     @contextmanager
-    def slot(self, now: int) -> Iterator[int]:
+    def slot(self, now: int, rank: Rank = "rule", price: int = 1) -> Iterator[int]:
         """The right to send one request inside the block: 0, or the milliseconds to wait before asking again."""
-        wait = self._enter(now)
+        wait = self.enter(now, rank, price)
         try:
             yield wait
         finally:
             if wait == 0:
-                self._leave()
+                self.leave()
 
-    def pause(self, until: int) -> None:
-        """Nobody sends before this time: the vendor asked for a rest, or is not there."""
+    def enter(self, now: int, rank: Rank = "rule", price: int = 1) -> int:
+        """The same without a block: after 0 call ``leave`` when the answer is there."""
         with self._lock:
-            self._paused_until = max(self._paused_until, until)
-
-    def share(self, part: float) -> None:
-        """Use only this part of the limit: others, who work on the same connection, use the rest."""
-        with self._lock:
-            self._share = part
-
-    def spare(self, now: int) -> bool:
-        """Whether more is left than is kept back for what must not wait: a quarter of a burst."""
-        with self._lock:
-            self._refill(now)
-            return not self._limits.per_minute or self._full >= min(self._burst, 1 + self._burst / 4)
-
-    def _enter(self, now: int) -> int:
-        with self._lock:
-            wait = self._wait(now)
+            wait = self._wait(now, rank, price)
             if wait == 0:
-                self._busy += 1
-                self._full -= 1 if self._limits.per_minute else 0
+                self._concurrency.busy += 1
+                self._take(now, rank, price)
             return wait
 
-    def _leave(self) -> None:
+    def leave(self, seconds: float | None = None, rows: int = 1) -> None:
+        """A request is over; with how long its answer took, if one came."""
         with self._lock:
-            self._busy -= 1
+            if seconds is not None:
+                self._concurrency.answered(seconds, rows)
+            self._concurrency.busy -= 1
 
-    def _wait(self, now: int) -> int:
-        self._refill(now)
+    def wait(self, now: int, rank: Rank, price: int = 1) -> int:
+        """Milliseconds until a request of this rank may leave; 0: now. Nothing is taken."""
+        with self._lock:
+            return self._wait(now, rank, price)
+
+    def worth(self, now: int, requests: int) -> int:
+        """Milliseconds until it is worth the while to look again: a quarter of a burst is there, or all that wait."""
+        with self._lock:
+            return self._bucket.wait(now, min(float(requests), max(1.0, self._bucket.burst / 4)))
+
+    def spend(self, now: int, rank: Rank, price: int = 1) -> None:
+        """A request leaves that did not ask, such as the second of a poll: whoever comes next pays for it."""
+        with self._lock:
+            self._take(now, rank, price)
+
+    def spare(self, now: int) -> bool:
+        """Whether more is left than is kept back for what must not wait."""
+        with self._lock:
+            return self._bucket.wait(now, self._bucket.kept_back()) == 0
+
+    def share(self, part: float) -> None:
+        """Use only this part of the rate: others, who work on the same connection, use the rest."""
+        with self._lock:
+            self._bucket.share = part
+            self._concurrency.share(part)
+
+    @property
+    def at_once(self) -> int:
+        """Requests at once, at most."""
+        return self._concurrency.most
+
+    @contextmanager
+    def urgent(self) -> Iterator[None]:
+        """Inside the block somebody works who must not wait: those who may wait give way."""
+        self._calm.clear()
+        try:
+            yield
+        finally:
+            self._calm.set()
+
+    def give_way(self) -> bool:
+        """Wait a moment while somebody works who must not wait; then go on."""
+        self._calm.wait(_GIVES_WAY)
+        return True
+
+    # -- learning ------------------------------------------------------
+
+    def pause(self, until: int, reason: str = "") -> None:
+        """Nobody sends before this time: the vendor asked for a rest, or is not there."""
+        with self._lock:
+            self._pause(until, reason)
+
+    def hear(self, usages: Sequence[Usage], now: int) -> None:
+        """What an answer told of quotas wins over our own count."""
+        with self._lock:
+            for usage in usages:
+                if usage.quota != "minute":
+                    (self._day if usage.quota == "day" else self._hour).hear(usage, now)
+                    continue
+                self._bucket.hear(usage.left, usage.most, now)
+                if usage.left <= 0 and usage.resets_at:
+                    self._pause(usage.resets_at, "this minute's calls are used up")
+
+    def accepted(self) -> None:
+        """The CRM took a request in."""
+        self._refusals = 0
+
+    def press(self, pressure: Pressure, now: int) -> int:
+        """The CRM had no room; until when everybody rests. Without a word of the CRM's, with full jitter."""
+        with self._lock:
+            self._refusals += now > self._refused_at  # those of one wave are one
+            self._refused_at = now
+            self._concurrency.refused()
+            until = now + int(pressure.after * SECOND)
+            if pressure.kind == "spent":
+                until = until if pressure.after else self._day.is_spent(now)
+            elif not pressure.after:
+                longest = min(_LONG, _SHORT * _LONGER ** min(self._refusals - 1, 20))
+                until = now + self._chance.randint(1, int(longest))
+            self._pause(until, _REASONS[pressure.kind])
+            return until
+
+    # -- retries -----------------------------------------------------------
+
+    def begin(self, commands: int) -> None:
+        """So many commands leave for the first time."""
+        with self._lock:
+            self._retries.earn(commands)
+
+    def again(self, commands: int, now: int) -> int:
+        """Milliseconds until so many commands may leave again; 0: now, and they are counted."""
+        with self._lock:
+            return self._retries.wait(commands, now)
+
+    def not_again(self, commands: int) -> None:
+        """So many that were counted did not leave."""
+        with self._lock:
+            self._retries.give_back(commands)
+
+    # -- telling ------------------------------------------------------------
+
+    def warning(self, now: int) -> str:
+        """Once, when four fifths of a quota are used: a sentence for the log; else nothing."""
+        with self._lock:
+            nearly = self._day.is_nearly_used(now)
+            news = nearly and not self._is_warned
+            self._is_warned = nearly
+            return f"{self._day.left(now)} of {self._day.state.most} calls of the day are left" if news else ""
+
+    def saved(self, now: int) -> bytes:
+        """How it stands, to be kept."""
+        with self._lock:
+            bucket, concurrency, retries = self._bucket, self._concurrency, self._retries
+            return msgspec.json.encode(LimitState(
+                at=now, day=self._day.state, hour=self._hour.state, per_minute=bucket.per_minute,
+                minute_left=int(bucket.left(now)) if bucket.per_minute else None,
+                concurrency=int(concurrency.size), at_once=concurrency.most,
+                paused_until=self._paused_until, reason=self._reason if self._paused_until > now else "",
+                retries_left=int(retries.left), first=retries.first, repeated=retries.repeated,
+            ))  # fmt: skip
+
+    def state(self, now: int) -> LimitState:
+        """How it stands."""
+        return msgspec.json.decode(self.saved(now), type=LimitState)
+
+    def restore(self, kept: bytes | None) -> None:
+        """Go on counting the quotas where an earlier run ended; what it learned of concurrency is learned anew."""
+        state = read_state(kept)
+        if state is None:
+            return
+        with self._lock:
+            day = self._day.state.most
+            self._day.state, self._hour.state = state.day, state.hour
+            self._day.state.most = self._day.state.most if self._day.state.told else day
+
+    # -- inside the lock -----------------------------------------------------------
+
+    def _wait(self, now: int, rank: Rank, price: int) -> int:
         if now < self._paused_until:
             return self._paused_until - now
-        if self._busy >= self._limits.at_once:
-            return 50
-        if not self._limits.per_minute or self._full >= 1:
-            return 0
-        return int((1 - self._full) * _MINUTE / (self._limits.per_minute * max(self._share, 0.01))) + 1
+        for quota in (self._day, self._hour):
+            if opens_at := quota.wait(price, now):
+                self._pause(opens_at, _REASONS["spent"])
+                return opens_at - now
+        # Who may wait leaves a place to those who may not.
+        if self._concurrency.room < (2 if rank in _MAY_WAIT and self._concurrency.most > 1 else 1):
+            return _NO_SLOT
+        slow = self._slow_until.get(rank, 0) - now
+        return max(0, slow, self._bucket.wait(now, self._bucket.kept_back() if rank in _MAY_WAIT else 1.0))
 
-    def _refill(self, now: int) -> None:
-        rate = (self._limits.per_minute or 0) * self._share / _MINUTE
-        elapsed = max(0, now - self._at) if self._at is not None else 0  # a clock that jumps back adds nothing
-        self._full = min(self._burst, self._full + elapsed * rate)
-        self._at = now
+    def _take(self, now: int, rank: Rank, price: int) -> None:
+        self._bucket.take(now)
+        self._day.spend(price, rank, now)
+        self._hour.spend(price, rank, now)
+        if rank in _MAY_WAIT and self._day.is_nearly_used(now):
+            pace = DAY * price / max(1, self._day.left(now) or 0)
+            self._slow_until[rank] = now + int(pace / _MAY_WAIT[rank])
+
+    def _pause(self, until: int, reason: str) -> None:
+        if until > self._paused_until:
+            self._paused_until, self._reason = until, reason
+
+
+_REASONS = {
+    "busy": "the CRM has no room", "spent": "the quota is used up", "unwell": "the CRM is not well",
+}  # fmt: skip
+
+
+def read_state(kept: bytes | None) -> LimitState | None:
+    """A state that was kept; none where there is none, or it is of another release."""
+    try:
+        return msgspec.json.decode(kept, type=LimitState) if kept else None
+    except msgspec.DecodeError:
+        return None

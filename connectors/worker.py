@@ -4,24 +4,27 @@ One ``turn`` is one synchronous round. A command is marked as sent, durably, bef
 not answered is looked up before anything is repeated.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import Protocol, TypeAlias, assert_never
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from connectors.answers import uncertain
-from connectors.base import Connector, NoAnswer, NotSent, Request, Response, Send
+from connectors.answers import retry_after, uncertain
+from connectors.base import Connector, NoAnswer, NotSent, Pressure, Request, Response, Send
 from connectors.guarded import Failed, Guarded
-from connectors.ledger import EffectRows, Entry, State, nobody_knows
-from connectors.limits import Limiter
-from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater, Uncertain
-from schemas.values import MINUTE
+from connectors.ledger import EffectRows, Entry, nobody_knows
+from connectors.limits import RANKS, Limiter, Rank
+from connectors.patience import Patience, Policy, apart, final, of, unmarked
+from connectors.rounds import Round, Turn
+from connectors.units import Unit, batches, joins, lane_of, looks_first, rank_of, unit
+from connectors.waves import Alone, Answered, Crew
+from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater
 
+ROWS = 2_000
+"""Rows that are made ready in one turn; what follows is looked at only for later updates of the same records."""
 Settled: TypeAlias = tuple[Command, Outcome]
-
-_OVERLOADED = frozenset({403, 420, 429, 503})
-"""Statuses by which a whole connection, not one record, is asked to wait."""
 
 
 class CommandSource(Protocol):
@@ -36,72 +39,33 @@ class CommandSource(Protocol):
         ...
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """How patient the worker is; times in milliseconds."""
+class Errand(NamedTuple):
+    """What one request is for: to write some units, or to look one up."""
 
-    window: int = 1000
-    """Commands looked at in one turn."""
-    attempts: int = 12
-    """Tries of one command that the CRM itself postponed, before it is rejected as ``gave_up``."""
-    first_wait: int = 1_000
-    longest_wait: int = 15 * MINUTE
-    first_look: int = 5_000
-    """How long after an unanswered request its effect is first looked up: a slow CRM may still be applying it."""
-    looks: int = 8
-    """Lookups without a clear answer, before the effect counts as unknown."""
+    units: list[Unit]
+    looks: bool = False
 
+    @property
+    def commands(self) -> list[Command]:
+        """What is asked of the CRM, a row each."""
+        return [one.command for one in self.units]
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """What one turn did, and until when there is nothing to do (none: until a command comes)."""
+    @property
+    def entries(self) -> list[Entry]:
+        """The rows of all its commands."""
+        return [entry for one in self.units for entry in one.entries]
 
-    applied: int = 0
-    rejected: int = 0
-    retried: int = 0
-    unknown: int = 0
-    idle_until: int | None = None
-    problem: str = ""
-    """Why the connection cannot be used at present; empty where it can."""
+    @property
+    def repeated(self) -> int:
+        """How many of its commands were sent before and are to be sent again."""
+        return 0 if self.looks else sum(one.repeated for one in self.units)
 
 
-class _Round:
-    """The tally of one turn."""
+class Ready(NamedTuple):
+    """An errand that may leave."""
 
-    def __init__(self, now: int) -> None:
-        self.now = now
-        self.applied = self.rejected = self.retried = self.unknown = 0
-        self.idle_until: int | None = None
-        self.problem = ""
-        self.behind = False
-        """Whether a command waits for another one of its record."""
-
-    def ended(self) -> int:
-        return self.applied + self.rejected + self.unknown
-
-    def wake(self, at: int) -> None:
-        self.idle_until = at if self.idle_until is None else min(self.idle_until, at)
-
-    def hold(self, wait: int) -> bool:
-        self.wake(self.now + wait)
-        return False
-
-    def count(self, outcome: Outcome) -> None:
-        match outcome:
-            case Applied():
-                self.applied += 1
-            case Rejected():
-                self.rejected += 1
-            case Uncertain():
-                self.unknown += 1
-            case RetryLater():
-                self.retried += 1
-            case _:
-                assert_never(outcome)
-
-    def turn(self) -> Turn:
-        return Turn(
-            applied=self.applied, rejected=self.rejected, retried=self.retried, unknown=self.unknown,
-            idle_until=self.idle_until, problem=self.problem,
-        )  # fmt: skip
+    errand: Errand
+    request: Request
 
 
 class Worker:
@@ -119,6 +83,7 @@ class Worker:
         chance: Random | None = None,
         at: Callable[[str], None] = lambda point: None,
         may_go_on: Callable[[], bool] = lambda: True,
+        crew: Crew | None = None,
     ) -> None:
         self._connector = connector
         self._guarded = Guarded(connector)
@@ -126,202 +91,277 @@ class Worker:
         self._ledger = ledger
         self._source = source
         self._limits = limits
-        self._policy = policy or Policy()
-        self._chance = chance or Random()  # noqa: S311  # spreads retries, guards nothing
+        self._patience = Patience(policy or Policy(), chance or Random())  # noqa: S311  # spreads retries, guards nothing
         self._at, self._may_go_on = at, may_go_on
-        self._down = 0
+        self._crew: Crew = crew or Alone()
+        self._alone: set[str] = set()
+        self._judged: set[str] = set()
+        self._down = self._inside = 0
 
     def turn(self, now: int) -> Turn:
         """One round: take, send what may be sent, look up what is uncertain, settle. ``now`` in milliseconds.
 
         ``at`` is called at claimed, sent, answered, recorded and settled, where a test may stop the worker.
-        ``may_go_on`` is asked before each batch but the first: who shares commands has to look around in between.
+        ``may_go_on`` is asked before each wave but the first: who shares commands has to look around in between.
         """
-        tally = _Round(now)
-        commands = self._source.take(self._policy.window)
+        tally, window = Round(now), self._patience.policy.window
+        commands = self._source.take(window)
         if commands:
             self._at("claimed")
-        for number, batch in enumerate(_batches(self._ready(commands, tally), self._connector, self._guarded.most)):
-            if number and not self._may_go_on():
-                tally.wake(now)
-                break
-            if not self._batch(batch, tally):
-                break
-        if tally.ended() and (tally.behind or len(commands) == self._policy.window):
+        errands = deque(self._errands(self._ready(commands, tally)))
+        try:
+            while errands and not tally.is_over:
+                wave = list(self._wave(errands, tally))
+                if wave:
+                    errands.extendleft(reversed(self._go(wave, tally)))
+                if errands and not self._may_go_on():
+                    tally.stop(now)
+        finally:
+            self._leave_all()
+        if tally.ended() and (tally.behind or len(commands) == window):
             tally.wake(now)  # more may be ready now
         return tally.turn()
 
-    def _ready(self, commands: Sequence[Command], tally: _Round) -> list[Entry]:
-        """What is due, at most one command per record; what is settled already is reported again."""
+    def _leave_all(self) -> None:
+        """What was let in and did not leave, because something failed on the way, takes no place."""
+        for _ in range(self._inside):
+            self._limits.leave()
+        self._inside = 0
+
+    # -- what is due ------------------------------------------------------
+
+    def _ready(self, commands: Sequence[Command], tally: Round) -> list[Unit]:
+        """What is due, at most one row per record; what is settled already is reported again."""
         entries = self._ledger.entries([command.id for command in commands])
-        ready: list[Entry] = []
+        rows: dict[str, list[Entry]] = {}
         settled: list[Entry] = []
         refused: list[Entry] = []
-        busy: set[str] = set()
+        full: set[str] = set()
+        due = 0
         for command in commands:
-            entry = entries.get(command.id) or Entry(command=command, state="planned")
             lane = lane_of(command)
-            if lane in busy:
+            if lane in full:
                 tally.behind = True  # its forerunner may end in this turn
-            elif entry.state in {"done", "unknown"}:
+                continue
+            entry = entries.get(command.id) or Entry(command=command, state="planned")
+            row = rows.get(lane)
+            if row is None and entry.state in {"done", "unknown"}:
                 settled.append(entry)
-            elif command.id not in entries and (refusal := self._guarded.refuse(command)):
-                refused.append(_final(entry, refusal))
+            elif due >= ROWS if row is None else not self._joins(row[0], entry):
+                full.add(lane)
+                tally.behind = True
+            elif command.id not in entries and (refusal := self._refusal(command)):
+                refused.append(final(entry, refusal))
+            elif row is None:
+                rows[lane] = [entry]
+                due += entry.next_at <= tally.now
             else:
-                busy.add(lane)
-                self._await(entry, ready, tally)
+                row.append(entry)
         self._report(settled, tally)
         self._record(refused, tally)
-        return ready
+        return [one for row in rows.values() if self._is_due(one := unit(row), tally)]
 
-    def _await(self, entry: Entry, ready: list[Entry], tally: _Round) -> None:
-        if entry.next_at <= tally.now:
-            ready.append(entry)
-        else:
-            tally.wake(entry.next_at)
+    def _refusal(self, command: Command) -> Rejected | None:
+        """Why the command need not be sent; each is judged once."""
+        if command.id in self._judged:
+            return None
+        refusal = self._guarded.refuse(command)
+        if refusal is None:
+            self._judged.add(command.id)
+        return refusal
 
-    def _batch(self, batch: list[Entry], tally: _Round) -> bool:
-        """Whether the connection can be used further in this turn."""
-        if batch[0].state == "sent" or _looks_first(batch[0].command, self._connector):
-            return self._look(batch[0], tally)
-        return self._apply(batch, tally)
+    def _joins(self, first: Entry, entry: Entry) -> bool:
+        if self._alone and not self._alone.isdisjoint((first.command.id, entry.command.id)):
+            return False
+        return joins(first, entry)
 
-    def _apply(self, batch: list[Entry], tally: _Round) -> bool:
-        """Sends one batch and settles what came of it."""
-        commands = [entry.command for entry in batch]
-        request = self._guarded.request(commands)
-        if isinstance(request, Failed):
-            return self._apart(batch, request, tally)
-        with self._limits.slot(tally.now) as wait:
-            if wait:
-                return tally.hold(wait)
-            batch = [_marked(entry, tally.now + self._policy.first_look, tally.now) for entry in batch]
-            self._ledger.write(batch, tally.now)
-            self._at("sent")
-            try:
-                response = self._ask(request)
-            except NotSent as error:
-                self._ledger.write([_unmarked(entry) for entry in batch], tally.now)
-                return self._away(str(error), tally)
-            except NoAnswer as error:
-                self._conclude(batch, uncertain(commands, str(error)), tally)
-                return True
-        self._at("answered")
-        outcomes = self._guarded.outcomes(commands, response)
-        self._conclude(batch, outcomes, tally)
-        return not self._rest(response, outcomes, tally)
-
-    def _apart(self, batch: list[Entry], failed: Failed, tally: _Round) -> bool:
-        """Of commands that cannot be put into one request, those that cannot be sent alone are rejected."""
-        if len(batch) > 1:
-            return all(self._apply([entry], tally) for entry in batch)
-        self._record([_final(batch[0], failed.rejected(batch[0].command))], tally)
-        return True
-
-    def _look(self, entry: Entry, tally: _Round) -> bool:
-        """Looks one effect up, and goes on from what is there."""
-        request = self._guarded.find(entry.command)
-        if request is None:
-            return self._without_lookup(entry, tally)
-        if isinstance(request, Failed):
-            self._conclude([entry], uncertain([entry.command], request.reason), tally)
+    def _is_due(self, one: Unit, tally: Round) -> bool:
+        if one.next_at <= tally.now:
             return True
-        with self._limits.slot(tally.now) as wait:
-            if wait:
-                return tally.hold(wait)
-            try:
-                response = self._ask(request)
-            except NotSent as error:
-                return self._away(str(error), tally)
-            except NoAnswer as error:
-                self._conclude([entry], uncertain([entry.command], str(error)), tally)
-                return True
-        return self._go_on(entry, response, tally)
-
-    def _go_on(self, entry: Entry, response: Response, tally: _Round) -> bool:
-        """Does what a lookup's answer calls for."""
-        found = self._guarded.found(entry.command, response)
-        if isinstance(found, Command):
-            return self._apply([msgspec.structs.replace(entry, command=found)], tally)
-        if isinstance(found, RetryLater) and entry.attempts < self._policy.attempts:
-            return self._apply([entry], tally)  # proven not there
-        self._conclude([entry], [found], tally)
-        return not self._rest(response, [found], tally)
-
-    def _without_lookup(self, entry: Entry, tally: _Round) -> bool:
-        if entry.state == "planned":
-            return self._apply([entry], tally)
-        self._record([self._blind(entry, tally)], tally)
-        return True
-
-    def _blind(self, entry: Entry, tally: _Round) -> Entry:
-        """A sent command that cannot be looked up: repeated where that does no harm or its author said so."""
-        command, kind = entry.command, self._connector
-        wished = command.on_unknown == "retry" and command.operation not in kind.never_blind
-        if command.operation in kind.repeatable or wished:
-            return self._postponed(entry, RetryLater(command_id=command.id, reason="sent, not answered"), tally)
-        return _final(entry, nobody_knows(command))
-
-    def _ask(self, request: Request) -> Response:
-        response = self._send(request)
-        self._down = 0
-        return response
-
-    def _away(self, why: str, tally: _Round) -> bool:
-        """The connection is not there: everybody waits, and no command loses a try."""
-        wait = self._wait(self._down)
-        self._down += 1
-        self._limits.pause(tally.now + wait)
-        tally.wake(tally.now + wait)
-        tally.problem = why
+        tally.wake(one.next_at)
         return False
 
-    def _rest(self, response: Response, outcomes: Sequence[Outcome], tally: _Round) -> bool:
-        """Whether the CRM asked the whole connection for a rest; then it gets one."""
-        if response.status not in _OVERLOADED:
-            return False
-        after = max((outcome.after for outcome in outcomes if isinstance(outcome, RetryLater)), default=0.0)
-        self._limits.pause(tally.now + int(after * 1000))
-        return after > 0
+    def _errands(self, ready: Sequence[Unit]) -> Iterator[Errand]:
+        for units in batches(ready, self._connector, self._guarded.most):
+            first = units[0]
+            yield Errand(units, first.is_sent or looks_first(first.command, self._connector))
 
-    def _conclude(self, batch: Sequence[Entry], outcomes: Sequence[Outcome], tally: _Round) -> None:
+    # -- what leaves ------------------------------------------------------
+
+    def _wave(self, errands: deque[Errand], tally: Round) -> Iterator[Ready]:
+        """As many errands as there is room for now."""
+        chosen = 0
+        while errands and chosen < self._crew.size:
+            ready = self._prepared(errands, tally)
+            if ready is None:
+                continue
+            commands = ready.errand.commands
+            wait = self._limits.enter(tally.now, rank_of(commands), self._guarded.price(ready.request))
+            if not wait:
+                chosen += 1
+                self._inside += 1
+                yield ready
+                continue
+            self._limits.not_again(ready.errand.repeated)
+            if chosen:  # asked again when those that leave now are back
+                errands.appendleft(ready.errand)
+                return
+            tally.wake(tally.now + max(wait, self._limits.worth(tally.now, len(errands) + 1)))
+            _keep_urgent(errands, rank_of(commands))
+
+    def _prepared(self, errands: deque[Errand], tally: Round) -> Ready | None:
+        """The next errand with its request; none where it needs no request, must wait, or falls apart."""
+        errand = errands.popleft()
+        if errand.looks:
+            request = self._guarded.find(errand.units[0].command)
+            if isinstance(request, Request):
+                return Ready(errand, request)
+            self._without_lookup(errand, request, errands, tally)
+            return None
+        affordable = self._affordable(errand, tally)
+        if affordable is None:
+            return None
+        made = self._guarded.request(affordable.commands)
+        if isinstance(made, Request):
+            return Ready(affordable, made)
+        self._limits.not_again(affordable.repeated)
+        self._fall_apart(affordable, made, errands, tally)
+        return None
+
+    def _affordable(self, errand: Errand, tally: Round) -> Errand | None:
+        """What of it may leave: those that were sent before only within the retry budget."""
+        wait = self._limits.again(errand.repeated, tally.now) if errand.repeated else 0
+        if not wait:
+            return errand
+        tally.wake(tally.now + wait)
+        rest = [one for one in errand.units if not one.repeated]
+        return Errand(rest) if rest else None
+
+    def _fall_apart(self, errand: Errand, failed: Failed, errands: deque[Errand], tally: Round) -> None:
+        """Of commands that cannot be put into one request, those that cannot be sent alone are rejected."""
+        if len(errand.units) > 1:
+            errands.extendleft(Errand([one]) for one in reversed(errand.units))
+        elif len(errand.entries) > 1:
+            self._alone.update(entry.command.id for entry in errand.entries)
+            tally.wake(tally.now)
+        else:
+            [entry] = errand.entries
+            self._record([final(entry, failed.rejected(entry.command))], tally)
+
+    def _without_lookup(self, errand: Errand, failed: Failed | None, errands: deque[Errand], tally: Round) -> None:
+        if failed is not None:
+            self._record(self._rows(errand.units, uncertain(errand.commands, failed.reason), tally), tally)
+        elif not errand.units[0].is_sent:
+            errands.appendleft(Errand(errand.units))
+        else:
+            self._record([self._patience.blind(entry, self._connector, tally) for entry in errand.entries], tally)
+
+    def _go(self, wave: Sequence[Ready], tally: Round) -> list[Errand]:
+        """Sends a wave and notes what came of it; what follows from its lookups."""
+        marked = [ready._replace(errand=self._marked(ready.errand, tally)) for ready in wave]
+        claims = [entry for ready in marked if not ready.errand.looks for entry in ready.errand.entries]
+        if claims:
+            self._ledger.write(claims, tally.now)
+            self._at("sent")
+        answers = self._crew.send(self._send, [ready.request for ready in marked])
+        for ready, answered in zip(marked, answers, strict=True):
+            came = isinstance(answered.answer, Response)
+            self._limits.leave(answered.seconds if came else None, len(ready.errand.units))
+            self._inside -= 1
+        if any(isinstance(answered.answer, Response) for answered in answers):
+            self._down = 0
+            self._at("answered")
+        return self._conclude(marked, answers, tally)
+
+    def _marked(self, errand: Errand, tally: Round) -> Errand:
+        if errand.looks:
+            return errand
+        mark = self._patience.marked
+        return Errand([
+            msgspec.structs.replace(one, entries=tuple(mark(entry, tally.now) for entry in one.entries))
+            for one in errand.units
+        ])  # fmt: skip
+
+    # -- what came of it ------------------------------------------------------
+
+    def _conclude(self, wave: Sequence[Ready], answers: Sequence[Answered], tally: Round) -> list[Errand]:
         """Finishes what is decided and postpones the rest, in one note."""
-        self._record(
-            [self._after(entry, outcome, tally) for entry, outcome in zip(batch, outcomes, strict=True)],
-            tally,
-        )
+        rows: list[Entry] = []
+        unsent: list[Entry] = []
+        following: list[Errand] = []
+        for (errand, _), (answer, _) in zip(wave, answers, strict=True):
+            if isinstance(answer, Response):
+                done, more = self._read(errand, answer, tally)
+                rows += done
+                following += more
+            elif isinstance(answer, NoAnswer):
+                rows += self._rows(errand.units, uncertain(errand.commands, str(answer)), tally)
+            else:
+                back = [] if errand.looks else [unmarked(entry) for entry in errand.entries]
+                self._limits.not_again(sum(entry.attempts > 0 for entry in back))
+                unsent += back
+                self._away(answer, tally)
+                continue
+            self._limits.begin(0 if errand.looks else sum(entry.attempts == 1 for entry in errand.entries))
+        if unsent:
+            self._ledger.write(unsent, tally.now)
+        self._record(rows, tally)
+        return following
 
-    def _after(self, entry: Entry, outcome: Outcome, tally: _Round) -> Entry:
-        match outcome:
-            case Applied() | Rejected():
-                return _final(entry, outcome)
-            case RetryLater():
-                return self._postponed(entry, outcome, tally)
-            case Uncertain():
-                return self._wondering(entry, outcome, tally)
-            case _:
-                assert_never(outcome)
+    def _read(self, errand: Errand, response: Response, tally: Round) -> tuple[list[Entry], list[Errand]]:
+        """The rows of an errand after its answer, and what follows from a lookup."""
+        if not errand.looks:
+            outcomes = self._guarded.outcomes(errand.commands, response)
+            return self._rows(errand.units, outcomes, tally, self._pressed(response, outcomes, tally)), []
+        [one] = errand.units
+        found = self._guarded.found(one.command, response)
+        until = self._pressed(response, [] if isinstance(found, Command) else [found], tally)
+        if isinstance(found, Command):
+            return [], [Errand([msgspec.structs.replace(one, command=found)])]
+        tries = max(entry.attempts for entry in one.entries)
+        if isinstance(found, RetryLater) and until is None and tries < self._patience.policy.attempts:
+            return [], [Errand([one])]  # proven not there
+        return self._rows([one], [found], tally, until), []
 
-    def _postponed(self, entry: Entry, outcome: RetryLater, tally: _Round) -> Entry:
-        if entry.attempts >= self._policy.attempts:
-            return _gave_up(entry, f"{entry.attempts} tries; the last one: {outcome.reason}")
-        wait = max(int(outcome.after * 1000), self._wait(entry.attempts))
-        tally.count(outcome)
-        tally.wake(tally.now + wait)
-        return Entry(command=entry.command, state="planned", attempts=entry.attempts, next_at=tally.now + wait)
+    def _rows(
+        self, units: Sequence[Unit], outcomes: Sequence[Outcome], tally: Round, until: int | None = None
+    ) -> list[Entry]:
+        rows: list[Entry] = []
+        for one, outcome in zip(units, outcomes, strict=True):
+            if isinstance(outcome, Rejected) and len(one.entries) > 1:  # perhaps only one of them is wrong
+                self._alone.update(entry.command.id for entry in one.entries)
+                tally.wake(tally.now)
+                rows += map(apart, one.entries)
+            elif until is not None:
+                rows += [self._patience.pressed(entry, of(entry, outcome), until, tally) for entry in one.entries]
+            else:
+                rows += [self._patience.after(entry, of(entry, outcome), tally) for entry in one.entries]
+        return rows
 
-    def _wondering(self, entry: Entry, outcome: Uncertain, tally: _Round) -> Entry:
-        """Looks later, each time after a longer while; at last the effect counts as unknown."""
-        if entry.lookups >= self._policy.looks:
-            if entry.state == "planned":  # nothing was sent yet, so nothing is unknown
-                return _gave_up(entry, f"not sent, since its key cannot be looked up: {outcome.reason}")
-            return _final(entry, nobody_knows(entry.command))
-        turns = max(entry.lookups, entry.attempts - 1)
-        wait = min(self._policy.first_look * 2 ** min(turns, 30), self._policy.longest_wait)
-        tally.wake(tally.now + wait)
-        return msgspec.structs.replace(entry, lookups=entry.lookups + 1, next_at=tally.now + wait)
+    def _pressed(self, response: Response, outcomes: Sequence[Outcome], tally: Round) -> int | None:
+        """Until when the whole connection rests, where the CRM had no room; what the answer tells is heard."""
+        self._limits.hear(self._guarded.usage(response), tally.now)
+        decided = any(isinstance(outcome, Applied | Rejected) for outcome in outcomes)
+        pressure: Pressure | None = None if decided else self._guarded.pressure(response)
+        if pressure is None:
+            self._limits.accepted()
+            return None
+        told = max((outcome.after for outcome in outcomes if isinstance(outcome, RetryLater)), default=0.0)
+        after = pressure.after or retry_after(response) or told
+        until = self._limits.press(msgspec.structs.replace(pressure, after=after), tally.now)
+        name = self._connector.settings.connection
+        tally.stop(until, f"connection {name!r}: its quota is used up" if pressure.kind == "spent" else "")
+        return until
 
-    def _record(self, entries: Sequence[Entry], tally: _Round) -> None:
+    def _away(self, error: NotSent, tally: Round) -> None:
+        """The connection is not there: everybody waits, and no command loses a try."""
+        if not tally.problem:
+            wait = self._patience.wait(self._down)
+            self._down += 1
+            self._limits.pause(tally.now + wait, "the CRM cannot be reached")
+            tally.stop(tally.now + wait, str(error))
+
+    def _record(self, entries: Sequence[Entry], tally: Round) -> None:
         """Notes the rows durably, then reports those that are final."""
         if not entries:
             return
@@ -329,64 +369,20 @@ class Worker:
         self._at("recorded")
         self._report([entry for entry in entries if entry.outcome], tally)
 
-    def _report(self, final: Sequence[Entry], tally: _Round) -> None:
-        settled = [(entry.command, entry.outcome or nobody_knows(entry.command)) for entry in final]
+    def _report(self, decided: Sequence[Entry], tally: Round) -> None:
+        settled = [(entry.command, entry.outcome or nobody_knows(entry.command)) for entry in decided]
         if not settled:
             return
-        for _, outcome in settled:
+        for command, outcome in settled:
             tally.count(outcome)
+            self._alone.discard(command.id)
+            self._judged.discard(command.id)
         self._source.settle(settled)
         self._at("settled")
 
-    def _wait(self, attempt: int) -> int:
-        """Exponential back-off with full jitter."""
-        most = min(self._policy.first_wait * 2 ** min(attempt, 30), self._policy.longest_wait)
-        return self._chance.randint(1, most)
 
-
-def lane_of(command: Command) -> str:
-    """Commands of one lane wait for each other: those of one record, or of one key."""
-    if command.record_id:
-        return f"{command.tab}/{command.record_id}"
-    return f"{command.tab}?{command.key[0]}={command.key[1]}" if command.key else command.id
-
-
-def _looks_first(command: Command, connector: Connector) -> bool:
-    return connector.looks_first(command)
-
-
-def group_of(command: Command) -> tuple[object, ...]:
-    """Commands of one group may leave in one request."""
-    key = command.key[0] if command.key else ""
-    return (command.tab, command.operation, key, command.trigger_native, command.if_unmodified)
-
-
-def _batches(ready: Sequence[Entry], connector: Connector, most: Callable[[Command], int]) -> Iterator[list[Entry]]:
-    """Batches that one request can carry; those to be looked up go alone. In order of their oldest command."""
-    groups: dict[tuple[object, ...], list[Entry]] = {}
-    for entry in ready:
-        command = entry.command
-        alone = command.id if entry.state == "sent" or _looks_first(command, connector) else ""
-        groups.setdefault((*group_of(command), alone), []).append(entry)
-    for entries in groups.values():
-        size = most(entries[0].command)
-        for start in range(0, len(entries), size):
-            yield entries[start : start + size]
-
-
-def _marked(entry: Entry, next_at: int, now: int) -> Entry:
-    attempts = entry.attempts + 1
-    return msgspec.structs.replace(entry, state="sent", attempts=attempts, lookups=0, next_at=next_at, sent_at=now)
-
-
-def _unmarked(entry: Entry) -> Entry:
-    return msgspec.structs.replace(entry, state="planned", attempts=entry.attempts - 1, next_at=0)
-
-
-def _final(entry: Entry, outcome: Outcome) -> Entry:
-    state: State = "unknown" if isinstance(outcome, Uncertain) else "done"
-    return msgspec.structs.replace(entry, state=state, outcome=outcome)
-
-
-def _gave_up(entry: Entry, reason: str) -> Entry:
-    return _final(entry, Rejected(command_id=entry.command.id, code="gave_up", reason=reason))
+def _keep_urgent(errands: deque[Errand], rank: Rank) -> None:
+    """Leave out what may not leave before one of this rank may."""
+    urgent = [errand for errand in errands if RANKS.index(rank_of(errand.commands)) < RANKS.index(rank)]
+    errands.clear()
+    errands.extend(urgent)

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,7 @@ from schemas import topics
 from schemas.codec import pack
 from schemas.commands import Applied, Command, Outcome, Rejected
 from schemas.messages import Resume
+from schemas.values import ref
 from streams.history import rules_of_journeys
 from streams.store import NewEntry, Store
 
@@ -52,8 +53,10 @@ def doubts(folder: Folder, file: Path) -> list[Doubt]:
     return found
 
 
-def decide(file: Path, doubt: Doubt, word: Word, now: int) -> None:
+def decide(file: Path, doubt: Doubt, word: Word, now: int, record: str = "") -> None:
     """Follow an operator's word: ``retry`` does it again, ``skip`` goes on without, ``done`` says that it happened.
+
+    ``record`` is the id of the record that it made, for the steps that come after it (D-46).
 
     A fire that waits for the word goes on with it; else only the command itself is sent again, or let go.
     """
@@ -61,16 +64,17 @@ def decide(file: Path, doubt: Doubt, word: Word, now: int) -> None:
     store = Store(file)
     try:
         fire = fire_of(store, command)
-        stopped = fire is not None and fire.state == "attention"
+        stopped = fire is not None and waits_for(fire, command)
         if stopped:
-            _append(store, NewEntry(topics.JOURNEYS, command.journey, now, pack(resumed(command, word, now))))
+            _append(store, NewEntry(topics.JOURNEYS, command.journey, now, pack(resumed(command, word, now, record))))
         with ledger(file, doubt.connection) as book:
             if word == "retry" and not stopped:
                 book.again(command.id, now)
                 key = f"{command.tab}/{command.record_id}" if command.record_id else command.journey
                 _append(store, NewEntry(topics.commands(doubt.connection), key, now, pack(command)))
             else:
-                book.write([msgspec.structs.replace(doubt.entry, state="done", outcome=outcome_of(command, word))], now)
+                outcome = outcome_of(command, word, record)
+                book.write([msgspec.structs.replace(doubt.entry, state="done", outcome=outcome)], now)
     finally:
         store.close()
 
@@ -96,14 +100,27 @@ def fire_of(store: Store, command: Command) -> Fire | None:
     return None
 
 
-def resumed(command: Command, word: Word, now: int) -> Resume:
+def waits_for(fire: Fire, command: Command) -> bool:
+    """Whether a fire stands at the step of this command and waits for a word on it."""
+    return fire.state == "attention" and (not fire.todo or fire.todo[0][0] == command.step or bool(fire.reads))
+
+
+def resumed(command: Command, word: Word, now: int, record: str = "") -> Resume:
     """The word as the command's fire is told it."""
-    return Resume(at=now, fire=command.fire, how="retry" if word == "retry" else "skip")
+    if word != "done":
+        return Resume(at=now, fire=command.fire, how=word)
+    applied = _applied(command, record, command.fields)
+    written = ref(command.tab, command.record_id) if command.record_id else ""
+    return Resume(at=now, fire=command.fire, how=word, applied=applied, record=written)
 
 
-def outcome_of(command: Command, word: Word) -> Outcome:
+def _applied(command: Command, record: str, fields: dict[str, Any]) -> Applied:
+    return Applied(command_id=command.id, record_id=record or command.record_id, fields=fields, duplicate=True)
+
+
+def outcome_of(command: Command, word: Word, record: str = "") -> Outcome:
     """What the ledger says of a command on which the word was given."""
     if word == "done":
-        return Applied(command_id=command.id, record_id=command.record_id, duplicate=True)
+        return _applied(command, record, {})
     reason = "an operator lets it go" if word == "skip" else "an operator has it done again, as a new command"
     return Rejected(command_id=command.id, code=f"operator_{word}", reason=reason)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
+from functools import partial
 from random import Random
 from secrets import randbits
 
@@ -10,10 +11,12 @@ from connectors.kafka_desk import KafkaDesk, Office
 from connectors.kafka_io import BrokerAway, KafkaTrouble, Refused
 from connectors.lease import Lease
 from connectors.limits import Limiter
+from connectors.waves import Threads
 from connectors.worker import Worker
 from renkei.folder import Folder
 from renkei.kafka_sink import KafkaSink
 from renkei.killing import killing
+from renkei.limiting import Limiting, warn
 from renkei.noticing import noticing_of
 from renkei.parts import CapturePart, Clock, Part, Turned
 from renkei.wiring import NO_CAPTURE, file_captures, tab_captures, tabs_of, wire
@@ -26,9 +29,10 @@ from schemas.values import SECOND
 class KafkaWorkerPart:
     """Applies the commands of one connection, with all other processes that do."""
 
-    def __init__(self, connection: str, worker: Worker, desk: KafkaDesk, limiter: Limiter) -> None:
+    def __init__(self, connection: str, worker: Worker, desk: KafkaDesk, limiter: Limiter, crew: Threads) -> None:
         self.name = f"worker {connection}"
-        self.worker, self._desk, self._limiter = worker, desk, limiter
+        self.connection, self.worker, self.limiter = connection, worker, limiter
+        self._desk, self._crew = desk, crew
         self.applied = self.rejected = self.unknown = 0
         self.waiting: dict[str, int] = {}
         """How many commands waited in memory at the end of the last turn, by lane."""
@@ -50,7 +54,8 @@ class KafkaWorkerPart:
             return Turned(False, now + SECOND if away else now, str(error) if away else "")
         finally:
             self.waiting = self._desk.waiting()
-        self._limiter.share(self._desk.share)
+        self.limiter.share(self._desk.share)
+        warn(self.connection, self.limiter, now)
         self.applied += turn.applied
         self.rejected += turn.rejected
         self.unknown += turn.unknown
@@ -66,6 +71,7 @@ class KafkaWorkerPart:
     def close(self) -> None:
         """Leave the group."""
         self._desk.close()
+        self._crew.close()
 
 
 def office_of(folder: Folder, address: str, connection: str) -> Office:
@@ -78,51 +84,65 @@ def office_of(folder: Folder, address: str, connection: str) -> Office:
 
 
 def connector_parts(
-    folder: Folder, address: str, framing: Framing, clock: Clock, names: Collection[str] = ()
+    folder: Folder,
+    address: str,
+    framing: Framing,
+    clock: Clock,
+    names: Collection[str] = (),
+    limiting: Limiting | None = None,
 ) -> dict[str, Callable[[], Part]]:
     """How the workers of these connections, or of all, are opened."""
+    limiting = limiting or Limiting(folder)
     wanted = chosen(folder, names, {name for name, one in folder.settings.connections.items() if one.kind != "file"})
     return {
-        f"worker {name}": lambda name=name: kafka_worker_part(folder, name, address, framing, clock)  # type: ignore[misc]
-        for name in wanted
+        f"worker {name}": partial(kafka_worker_part, folder, name, address, framing, clock, limiting) for name in wanted
     }
 
 
 def kafka_worker_part(
-    folder: Folder, name: str, address: str, framing: Framing, clock: Clock, office: Office | None = None
-) -> KafkaWorkerPart:
+    folder: Folder, name: str, address: str, framing: Framing, clock: Clock, limiting: Limiting,
+    office: Office | None = None,
+) -> KafkaWorkerPart:  # fmt: skip
     """What applies the commands of a connection."""
     office = office or office_of(folder, address, name)
     lease = Lease(office.lease)
     wired = wire(folder, name, lease.check)
-    limiter = Limiter(type(wired.connector).limits)
+    limiter = limiting.of(name, wired.connector)
+    crew = Threads(limiter.at_once)
     desk = KafkaDesk(office, framing, wired.connector, clock, lease, limiter.spare)
     worker = Worker(
         wired.connector, wired.send, desk, desk, limiter, chance=Random(randbits(64)), at=killing(),  # noqa: S311 - jitter, not secrecy
-        may_go_on=desk.may_go_on,
+        may_go_on=desk.may_go_on, crew=crew,
     )  # fmt: skip
-    return KafkaWorkerPart(name, worker, desk, limiter)
+    return KafkaWorkerPart(name, worker, desk, limiter, crew)
 
 
 def capture_parts(
-    folder: Folder, book: Book, address: str, framing: Framing, clock: Clock, names: Collection[str] = ()
+    folder: Folder,
+    book: Book,
+    address: str,
+    framing: Framing,
+    clock: Clock,
+    names: Collection[str] = (),
+    limiting: Limiting | None = None,
 ) -> dict[str, Callable[[], Part]]:
     """How the captures of these connections, or of all that a workflow reads, are opened."""
-    tabs = tabs_of(book)
+    tabs, limiting = tabs_of(book), limiting or Limiting(folder)
     watched = {
         name
         for name, one in folder.settings.connections.items()
         if one.kind not in NO_CAPTURE and (tabs.get(name) or one.files)
     }
     return {
-        f"capture {name}": lambda name=name: kafka_capture_part(folder, tabs, name, address, framing, clock)  # type: ignore[misc]
+        f"capture {name}": partial(kafka_capture_part, folder, tabs, name, address, framing, clock, limiting)
         for name in chosen(folder, names, watched)
     }
 
 
 def kafka_capture_part(
-    folder: Folder, tabs: Mapping[str, list[str]], name: str, address: str, framing: Framing, clock: Clock
-) -> CapturePart:
+    folder: Folder, tabs: Mapping[str, list[str]], name: str, address: str, framing: Framing, clock: Clock,
+    limiting: Limiting,
+) -> CapturePart:  # fmt: skip
     """What watches a connection."""
     part, office, at = folder.settings.connections[name], office_of(folder, address, name), killing()
     interval = Duration.parse(part.poll).elapsed()
@@ -130,10 +150,12 @@ def kafka_capture_part(
         captures = file_captures(folder, name, tabs.get(name, []))
         return CapturePart(name, captures, KafkaSink(office, framing, captures, clock, echoes=False, at=at), interval)
     wired = wire(folder, name)
-    captures = tab_captures(wired, tabs.get(name, []))
+    limiter = limiting.of(name, wired.connector)
+    captures = tab_captures(wired, tabs.get(name, []), limiter, clock)
     sink = KafkaSink(office, framing, captures, clock, at=at)
+    wait = lambda now: limiter.wait(now, "capture")  # noqa: E731
     hints = noticing_of(wired.connector, folder.credentials(name), wired.asking, tabs.get(name, []))
-    return CapturePart(name, captures, sink, interval, wired.connector, at, hints)
+    return CapturePart(name, captures, sink, interval, wired.connector, at, hints=hints, wait=wait)
 
 
 def chosen(folder: Folder, names: Collection[str], known: Collection[str]) -> list[str]:

@@ -9,6 +9,8 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from connectors.view import View
+
 BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """A batch is tens of milliseconds; the last bounds are those at which a broker or a member loses patience."""
 OUTCOMES = ("applied", "rejected", "uncertain")
@@ -35,6 +37,11 @@ class Meter:
         )
         self._captured = self._counter("renkei_capture_events", "Change events captured", "connection", "tab")
         self._parked = self._counter("renkei_parked", "Messages put aside for a person, by their topic", "topic")
+        self._quota = self._gauge("renkei_limit_quota", "Units of a connection's day: used, left", "connection", "what")
+        self._spent = self._gauge("renkei_limit_spent", "Units of a day by class of work", "connection", "class")
+        self._concurrency = self._gauge("renkei_limit_concurrency", "Requests at once that go well", "connection")
+        self._retries = self._gauge("renkei_limit_retries_left", "What is left of the retry budget", "connection")
+        self._paused = self._gauge("renkei_limit_paused", "1 while a connection rests", "connection")
         self._up = self._gauge("renkei_connection_up", "1 while a connection answers", "connection")
 
     def events(self, host: str, partition: int, count: int = 1) -> None:
@@ -81,6 +88,17 @@ class Meter:
     def up(self, connection: str, answers: bool) -> None:
         """A connection answers, or does not."""
         self._up.labels(connection).set(answers)
+
+    def limits(self, connection: str, view: View) -> None:
+        """How the limits of a connection stand."""
+        for what, units in (("used", view.used), ("left", view.left)):
+            if units is not None:
+                self._quota.labels(connection, what).set(units)
+        for rank, units in view.by_rank.items():
+            self._spent.labels(connection, rank).set(units)
+        self._concurrency.labels(connection).set(view.concurrency)
+        self._retries.labels(connection).set(view.retries_left)
+        self._paused.labels(connection).set(view.paused_until is not None)
 
     def itself(self) -> None:
         """Measure this program too: memory, files, processor time, and the collector."""

@@ -17,8 +17,8 @@ from connectors.kafka_ledger import KEPT, Row, Rows
 from connectors.kafka_reading import Consumer, everything, first_record_at
 from connectors.ledger import Ledger
 from renkei.folder import Folder
+from renkei.logged import waiting
 from renkei.moving import Move, move_of, note_move
-from renkei.parts import LoggedCommands
 from renkei.streaming import Nouns, registry_of, topology_of
 from renkei.topology import require, topics_of
 from renkei.wiring import open_flow
@@ -144,8 +144,7 @@ class Cargo:
     def _commands(self, connection: str) -> Iterator[Piece]:
         """Only those that wait: of the others the ledger tells."""
         name = topics.commands(connection)
-        waiting = LoggedCommands(self._store, connection, lambda: self._now).entries(self._store.count(name))
-        for entry in waiting:
+        for entry in waiting(self._store, connection):
             value, headers = self._framing.encode(wire.read_entry(entry), name)
             key = in_workspace(self._workspace, entry.key)
             yield Piece("commands", Outgoing(self.topic(name), key, value, tuple(headers), self._lane(entry), entry.at))

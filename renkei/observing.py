@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from connectors.view import view
 from renkei.kafka_parts import KafkaWorkerPart
 from renkei.metrics import Meter
-from renkei.parts import CapturePart, Part
-from renkei.runner import Runner
+from renkei.parts import CapturePart, Part, WorkerPart
+from renkei.runner import Runner, wall_clock
 from renkei.web import Health, WebServer
 
 MetricsPort = Annotated[
@@ -34,7 +35,7 @@ class Observed:
         self.health.turn()
         for name, part in dict(runner.parts).items():
             self._read(part)
-            self.meter.up(name.partition(" ")[2], name not in runner.problems)
+            self.meter.up(name.split(" ")[1] if " " in name else "", name not in runner.problems)
         if runner.is_ready:
             self.health.ready("start")
         else:
@@ -42,6 +43,9 @@ class Observed:
 
     def _read(self, part: Part) -> None:
         connection = part.name.partition(" ")[2]
+        if isinstance(part, KafkaWorkerPart | WorkerPart):
+            now = wall_clock()
+            self.meter.limits(part.connection, view(part.limiter.state(now), now))
         if isinstance(part, KafkaWorkerPart):
             self.meter.serves(connection)
             found = {"applied": part.applied, "rejected": part.rejected, "uncertain": part.unknown}

@@ -15,7 +15,7 @@ from connectors.kafka_desk import LIVE
 from connectors.kafka_io import Delivered, Outgoing, Producer
 from connectors.kafka_ledger import Row, Rows
 from connectors.ledger import Entry
-from renkei.doubts import Doubt, Word, fire_of, outcome_of, resumed
+from renkei.doubts import Doubt, Word, fire_of, outcome_of, resumed, waits_for
 from renkei.folder import Folder
 from renkei.mirror import Mirror
 from renkei.streaming import Nouns, registry_of
@@ -72,7 +72,7 @@ class Operator:
         """Say something to journeys, together."""
         self._write([self._told(journey, message) for journey, message in messages])
 
-    def decide(self, mirror: Mirror, doubt: Doubt, word: Word, now: int) -> None:
+    def decide(self, mirror: Mirror, doubt: Doubt, word: Word, now: int, record: str = "") -> None:
         """Follow an operator's word on a command of unknown effect, as ``doubts.decide`` does on one machine.
 
         Raises:
@@ -83,15 +83,16 @@ class Operator:
         if fire is not None and command.id in fire.awaits:
             hint = "Start the streams, or wait until they have come so far: renkei lag"
             refuse(f"the journey of command {command.id} has not heard yet that its effect is unknown", hint)
-        if fire is not None and fire.state == "attention":
-            row = msgspec.structs.replace(doubt.entry, state="done", outcome=outcome_of(command, word), updated_at=now)
-            self._write([self._row(doubt, row), self._told(command.journey, resumed(command, word, now))])
+        done = msgspec.structs.replace(
+            doubt.entry, state="done", outcome=outcome_of(command, word, record), updated_at=now
+        )
+        if fire is not None and waits_for(fire, command):
+            self._write([self._row(doubt, done), self._told(command.journey, resumed(command, word, now, record))])
         elif word == "retry":
             row = Entry(command=command, state="planned", attempts=doubt.entry.attempts, updated_at=now)
             self._write([self._row(doubt, row), self._again(doubt)])
         else:
-            row = msgspec.structs.replace(doubt.entry, state="done", outcome=outcome_of(command, word), updated_at=now)
-            self._write([self._row(doubt, row)])
+            self._write([self._row(doubt, done)])
 
     def put_again(self, archive: Archive, messages: Sequence[Parked], now: int) -> list[Parked]:
         """Put the originals of parked messages at the end of their topics and partitions; those that were found.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from renkei.doubts import doubts
@@ -10,10 +11,10 @@ from renkei.lag.burrow import GroupStatus
 from renkei.lag.opening import watching
 from renkei.lag.table import verdicts
 from renkei.lag.watch import by_group
+from renkei.logged import waiting
 from renkei.looking import Look
 from renkei.mirror import Mirror
 from renkei.operating import parked_there
-from renkei.parts import LoggedCommands
 from renkei.wiring import FILE
 from rules.book import Book
 from rules.state import Fire, JourneyRules
@@ -192,7 +193,7 @@ def _commands(log: Store) -> dict[str, int]:
     found: dict[str, int] = {}
     for topic in log.topics(topics.commands("")):
         name = topic.removeprefix(topics.commands(""))
-        count = len(LoggedCommands(log, name, lambda: 0).take(MOST))
+        count = sum(1 for _ in islice(waiting(log, name), MOST))
         if count:
             found[name] = count
     return found

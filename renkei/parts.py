@@ -3,11 +3,10 @@
 Each part does one synchronous turn at a time; ``runner.py`` gives each a thread, the demo and tests turn them in a row.
 """
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -17,17 +16,17 @@ from connectors.capture import CaptureFailed
 from connectors.echo import EchoBook
 from connectors.kafka_io import Fenced, KafkaTrouble, Refused
 from connectors.ledger import Entry, Ledger
-from connectors.worker import Settled, Worker
+from connectors.limits import Limiter
+from connectors.worker import Worker
 from renkei.timetable import Hints, Timetable, Wake
 from schemas import topics
 from schemas.codec import pack, to_json
-from schemas.commands import Command, Outcome
+from schemas.commands import Lane
 from schemas.events import ChangeEvent
-from schemas.messages import Loaded, OutcomeOf
+from schemas.messages import Loaded
 from schemas.values import HOUR, SECOND
 from streams import wire
 from streams.embedded import Embedded
-from streams.store import Entry as LogEntry
 from streams.store import NewEntry, Store
 
 ECHO_WINDOW = HOUR
@@ -151,7 +150,7 @@ class LogSink:
 class CapturePart:
     """Watches the tabs of one connection and hands their changes on, position included."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         connection: str,
         captures: Sequence[Watched],
@@ -159,12 +158,14 @@ class CapturePart:
         interval: int,
         connector: Connector | None = None,
         at: Callable[[str], None] = lambda point: None,
+        *,
         hints: Hints | None = None,
+        wait: Callable[[int], int] = lambda now: 0,
     ) -> None:
         self.name = f"capture {connection}"
         self._captures, self._sink = captures, sink
         self._timetable = Timetable([one.name for one in captures], interval, hints)
-        self._connector, self._at = connector, at
+        self._connector, self._at, self._wait = connector, at, wait
         self.captured = 0
         self.by_tab: Counter[str] = Counter()
         """What was captured, by tab."""
@@ -201,6 +202,9 @@ class CapturePart:
         busy, problem = False, self._timetable.listen(now)
         for one in self._captures:
             if not self._timetable.is_due(one.name, now):
+                continue
+            if wait := self._wait(now):  # who applies goes first
+                self._timetable.put_off(one.name, now + wait)
                 continue
             try:
                 polled = one.capture.poll(self._sink.note(position_note(one.name)), now)
@@ -251,16 +255,23 @@ class FlowPart:
 
 
 class WorkerPart:
-    """Applies the commands of one connection."""
+    """Applies the commands of one lane of a connection."""
 
-    def __init__(self, connection: str, worker: Worker, store: Store, database: sqlite3.Connection) -> None:
-        self.name = f"worker {connection}"
-        self.worker, self._store, self._database = worker, store, database
+    def __init__(
+        self, connection: str, worker: Worker, limiter: Limiter, closing: Callable[[], None],
+        keep: Callable[[int], None] = lambda now: None, lane: Lane = "live",
+    ) -> None:  # fmt: skip
+        self.name = f"worker {connection}" if lane == "live" else f"worker {connection} {lane}"
+        self.connection, self.worker, self.limiter = connection, worker, limiter
+        self._keep, self._closing = keep, closing
+        self._limiting: Callable[[], AbstractContextManager[None]] = limiter.urgent if lane == "live" else nullcontext
         self.applied = self.rejected = self.unknown = 0
 
     def turn(self, now: int) -> Turned:
         """One round of the worker."""
-        turn = self.worker.turn(now)
+        with self._limiting():
+            turn = self.worker.turn(now)
+        self._keep(now)
         self.applied += turn.applied
         self.rejected += turn.rejected
         self.unknown += turn.unknown
@@ -268,59 +279,7 @@ class WorkerPart:
 
     def close(self) -> None:
         """Close the store and the ledger."""
-        self._store.close()
-        self._database.close()
-
-
-class _Waiting(msgspec.Struct):
-    """How far a connection's commands are settled: all up to ``low``, and those named beyond it."""
-
-    low: int = 0
-    settled: set[int] = msgspec.field(default_factory=set)
-
-
-class LoggedCommands:
-    """The commands of one connection in the embedded log, as a worker takes and settles them."""
-
-    def __init__(self, store: Store, connection: str, clock: Clock) -> None:
-        self._clock = clock
-        self._store, self._topic = store, topics.commands(connection)
-        self._note = f"position.{self._topic}"
-        kept = store.note(self._note)
-        self._waiting = msgspec.json.decode(kept, type=_Waiting) if kept else _Waiting()
-        self._taken: dict[str, int] = {}
-
-    def entries(self, limit: int) -> list[LogEntry]:
-        """The oldest messages of commands that are not settled, in order."""
-        waiting = self._waiting
-        entries = self._store.read(self._topic, waiting.low, limit + len(waiting.settled))
-        return list(islice((entry for entry in entries if entry.seq not in waiting.settled), limit))
-
-    def take(self, limit: int) -> list[Command]:
-        """The oldest commands that are not settled, in order."""
-        open_ = self.entries(limit)
-        commands = [wire.read_entry(entry) for entry in open_]
-        self._taken = {command.id: entry.seq for command, entry in zip(commands, open_, strict=True)}
-        return commands
-
-    def settle(self, outcomes: Sequence[Settled]) -> None:
-        """Report outcomes to the journeys and move on, together."""
-        waiting = self._waiting
-        waiting.settled |= {self._taken[command.id] for command, _ in outcomes if command.id in self._taken}
-        for seq in sorted(self._taken.values()):
-            if seq not in waiting.settled:
-                break
-            waiting.low = max(waiting.low, seq)
-        waiting.settled = {seq for seq in waiting.settled if seq > waiting.low}
-        with self._store.transaction():
-            now = self._clock()
-            self._store.append([_report(command, outcome, now) for command, outcome in outcomes])
-            self._store.set_note(self._note, msgspec.json.encode(waiting))
-
-
-def _report(command: Command, outcome: Outcome, now: int) -> NewEntry:
-    message = OutcomeOf(at=now, chain=command.chain, fire=command.fire, outcome=outcome)
-    return NewEntry(topics.JOURNEYS, command.journey, message.at, pack(message))
+        self._closing()
 
 
 def mark_loaded(notes: Notes, captures: Sequence[Watched], one: Watched, now: int, seen_at: int) -> list[NewEntry]:

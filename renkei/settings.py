@@ -35,6 +35,14 @@ class FilePart(Part):
     rename: dict[str, str] = Field({}, description="Column names and the field names they become.")
 
 
+class ConnectionLimitsPart(Part):
+    """What a connection may use, where that is not what its vendor allows everybody."""
+
+    per_minute: int | None = Field(None, ge=1, description="Requests per minute.")
+    at_once: int | None = Field(None, ge=1, description="Requests at once.")
+    per_day: int | None = Field(None, ge=1, description="Units of the vendor per 24 hours: calls, or Zoho's credits.")
+
+
 class ConnectionPart(Part):
     """One connection by its kind; credentials come from the environment or a 0600 file, never from here."""
 
@@ -56,6 +64,7 @@ class ConnectionPart(Part):
     key_field: str = Field("", description="The field that carries our key on records that we create.")
     poll: str = Field("30 seconds", description="How often each tab is asked for changes.")
     files: list[FilePart] = Field([], description="The files of a connection of kind file.")
+    limits: ConnectionLimitsPart | None = Field(None, description="What it may use; the vendor's unless named.")
 
     @model_validator(mode="before")
     @classmethod
@@ -82,7 +91,7 @@ class ConnectionPart(Part):
 
     def settings(self, name: str) -> ConnectionSettings:
         """The connector's view of the connection."""
-        own = {"key_field", "poll", "files", "secrets"}
+        own = {"key_field", "poll", "files", "secrets", "limits"}
         return ConnectionSettings(connection=name, **self.model_dump(exclude=own))
 
 

@@ -80,6 +80,10 @@ class Timetable:
         """It could not be polled."""
         self._due[name] = now + RETRY_AFTER
 
+    def put_off(self, name: str, until: int) -> None:
+        """It may not be polled before."""
+        self._due[name] = until
+
     def ask_now(self) -> None:
         """Everything is due."""
         self._due.clear()

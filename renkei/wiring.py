@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from random import Random
@@ -13,21 +14,26 @@ from secrets import randbits
 from connectors.base import Connector, NoAnswer, NotSent, Send
 from connectors.capture import CaptureFailed
 from connectors.file import JsonLines
-from connectors.ledger import Ledger
+from connectors.ledger import Ledger, Remembered
 from connectors.limits import Limiter
+from connectors.metering import metered
 from connectors.registry import connect, kind_of
+from connectors.waves import Threads
 from connectors.worker import Worker
 from renkei.folder import Folder, with_metadata
 from renkei.history import HistoryPart
+from renkei.limiting import Limiting, keeper, note_of
+from renkei.logged import LANES, LoggedCommands
 from renkei.moving import refuse_moved
 from renkei.noticing import noticing_of
-from renkei.parts import CapturePart, Clock, FlowPart, LoggedCommands, LogSink, Part, Watched, WorkerPart
+from renkei.parts import CapturePart, Clock, FlowPart, LogSink, Part, Watched, WorkerPart
 from renkei.settings import ConnectionPart
 from renkei.tables import csv_rows
 from rules.actions.writes import Task
 from rules.book import Book
 from rules.durations import Duration
 from rules.errors import Place, refuse
+from schemas.commands import Lane
 from schemas.metadata import ConnectionMetadata
 from streams.embedded import Embedded
 from streams.rehearsal import Rehearsal
@@ -161,7 +167,9 @@ def installed_stages() -> list[Callable[[], Stage]]:
     return [point.load() for point in sorted(entry_points(group="renkei.stages"), key=lambda point: point.name)]
 
 
-def capture_part(folder: Folder, book: Book, name: str, file: Path) -> CapturePart | None:
+def capture_part(
+    folder: Folder, book: Book, name: str, file: Path, clock: Clock, limiting: Limiting
+) -> CapturePart | None:
     """What watches a connection, or none if no workflow reads it."""
     part = folder.settings.connections[name]
     tabs = tabs_of(book).get(name, [])
@@ -171,28 +179,42 @@ def capture_part(folder: Folder, book: Book, name: str, file: Path) -> CapturePa
     if part.kind == "file":
         captures = file_captures(folder, name, tabs)
         return CapturePart(name, captures, LogSink(Store(file), captures), interval)
-    wired = wire(folder, name)
-    captures = tab_captures(wired, tabs)
-    sink = LogSink(Store(file), captures, _ledger(file, name)[0])
+    wired, store = wire(folder, name), Store(file)
+    limiter = limiting.of(name, wired.connector, store)
+    captures = tab_captures(wired, tabs, limiter, clock)
+    sink = LogSink(store, captures, _ledger(file, name)[0])
+    wait = lambda now: limiter.wait(now, "capture")  # noqa: E731
     hints = noticing_of(wired.connector, folder.credentials(name), wired.asking, tabs)
-    return CapturePart(name, captures, sink, interval, wired.connector, hints=hints)
+    return CapturePart(name, captures, sink, interval, wired.connector, hints=hints, wait=wait)
 
 
-def tab_captures(wired: Wired, tabs: Sequence[str]) -> list[Watched]:
-    """What watches the tabs of a CRM."""
-    name = wired.name
-    return [Watched(f"{name}:{tab}", wired.connector.capture(tab, wired.send), (f"{name}:{tab}",)) for tab in tabs]
+def tab_captures(wired: Wired, tabs: Sequence[str], limiter: Limiter, clock: Clock) -> list[Watched]:
+    """What watches the tabs of a CRM; what that costs counts."""
+    name, send = wired.name, metered(wired.send, wired.connector, limiter, clock)
+    return [Watched(f"{name}:{tab}", wired.connector.capture(tab, send), (f"{name}:{tab}",)) for tab in tabs]
 
 
-def worker_part(folder: Folder, name: str, file: Path, clock: Clock, *, seed: int | None = None) -> WorkerPart:
-    """What applies the commands of a connection."""
-    wired = wire(folder, name)
-    store = Store(file)
+def worker_part(
+    folder: Folder, name: str, file: Path, clock: Clock, limiting: Limiting, lane: Lane = "live"
+) -> WorkerPart:
+    """What applies the commands of one lane of a connection."""
+    wired, store = wire(folder, name), Store(file)
     ledger, database = _ledger(file, name)
-    chance = Random(randbits(64) if seed is None else seed)  # noqa: S311 - jitter, not secrecy
-    limiter = Limiter(type(wired.connector).limits)
-    worker = Worker(wired.connector, wired.send, ledger, LoggedCommands(store, name, clock), limiter, chance=chance)
-    return WorkerPart(name, worker, store, database)
+    limiter = limiting.of(name, wired.connector, store)
+    crew = Threads(limiter.at_once)
+    worker = Worker(
+        wired.connector, wired.send, Remembered(ledger), LoggedCommands(store, name, clock, lane), limiter,
+        chance=Random(randbits(64)), crew=crew,  # noqa: S311 - jitter, not secrecy
+        may_go_on=(lambda: True) if lane == "live" else limiter.give_way,
+    )  # fmt: skip
+
+    def close() -> None:
+        store.set_note(note_of(name), limiter.saved(clock()))
+        crew.close()
+        store.close()
+        database.close()
+
+    return WorkerPart(name, worker, limiter, close, keeper(name, limiter, store), lane)
 
 
 def parts(
@@ -203,15 +225,17 @@ def parts(
     A history is captured by one part, so that the events of all its files come in the order of their times; its
     commands are answered by a rehearsal, and reach no CRM. ``say`` hears what publishing has moved.
     """
-    history = folder.settings.history
+    history, limiting = folder.settings.history, Limiting(folder)
     opening: dict[str, Callable[[], Part]] = {}
     if history:
         opening["history"] = lambda: history_part(folder, book, file)
     for name, connection in folder.settings.connections.items():
         if connection.kind != "file" and not history:
-            opening[f"worker {name}"] = lambda name=name: worker_part(folder, name, file, clock)  # type: ignore[misc]
+            for lane in LANES:
+                part = partial(worker_part, folder, name, file, clock, limiting, lane)
+                opening[f"worker {name}" if lane == "live" else f"worker {name} {lane}"] = part
         if connection.kind not in NO_CAPTURE and not history:
-            opening[f"capture {name}"] = lambda name=name: _capture_or_idle(folder, book, name, file)  # type: ignore[misc]
+            opening[f"capture {name}"] = partial(_capture_or_idle, folder, book, name, file, clock, limiting)
     opening["flow"] = lambda: FlowPart(open_flow(folder, book, file, say=say), history=history)
     return opening
 
@@ -228,8 +252,11 @@ def history_part(folder: Folder, book: Book, file: Path) -> HistoryPart:
     return HistoryPart(files, Store(file))
 
 
-def _capture_or_idle(folder: Folder, book: Book, name: str, file: Path) -> CapturePart:
-    return capture_part(folder, book, name, file) or CapturePart(name, [], LogSink(Store(file), []), 60_000)
+def _capture_or_idle(
+    folder: Folder, book: Book, name: str, file: Path, clock: Clock, limiting: Limiting
+) -> CapturePart:
+    found = capture_part(folder, book, name, file, clock, limiting)
+    return found or CapturePart(name, [], LogSink(Store(file), []), 60_000)
 
 
 def file_captures(folder: Folder, name: str, tabs: Sequence[str]) -> list[Watched]:

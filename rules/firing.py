@@ -21,6 +21,7 @@ from rules.state import Event, Failure, Fire, Sent
 from rules.templates import TemplateError
 from schemas.commands import Applied, Command, Outcome, RetryLater
 from schemas.events import Chain
+from schemas.messages import Resume
 from schemas.values import Ref, ref
 
 MAX_STEPS = 10_000  # of one fire in one round: a bound, not a limit that a sane workflow meets
@@ -115,9 +116,9 @@ def take_outcome(round_: Round, name: str, outcome: Outcome) -> None:
     _settle(round_)
 
 
-def resume(round_: Round, name: str, how: str) -> None:
-    """An operator's word on a fire that needs attention: retry, skip or stop (D-47); then go on with the held ones."""
-    fire = round_.memory.fires.get(name)
+def resume(round_: Round, word: Resume) -> None:
+    """An operator's word on a fire that needs attention: retry, skip, done or stop (D-47); then the held ones go on."""
+    fire, how = round_.memory.fires.get(word.fire), word.how
     rule = round_.book.rule(fire.rule) if fire is not None else None
     if fire is None or rule is None or fire.state != "attention":
         return
@@ -127,7 +128,10 @@ def resume(round_: Round, name: str, how: str) -> None:
     if how == "stop":
         end(round_, fire, rule, "cancelled", "given up by an operator")
     else:
-        if how == "skip" and not fire.reads:
+        if word.applied is not None and fire.todo:
+            fire.sent = {word.applied.command_id: Sent(word.record, word.applied.fields)}
+            note(round_, rule, fire, rule.steps[fire.todo[0][0]], word.applied)
+        if how in ("skip", "done") and not fire.reads:
             pass_step(fire)
         fire.reads = {}
         run(round_, fire)

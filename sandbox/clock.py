@@ -34,3 +34,17 @@ class Clock:
 
     def _now(self) -> int:
         return time.time_ns() // 1_000_000 if self._standing is None else self._standing
+
+
+class Skewed(Clock):
+    """Another clock's time as a CRM sees it whose own clock is wrong."""
+
+    def __init__(self, right: Clock) -> None:
+        super().__init__()
+        self._right = right
+        self.ahead = 0
+        """By how many milliseconds; less than 0: behind."""
+
+    def now(self) -> int:
+        """The present time in milliseconds, as this clock shows it."""
+        return self._right.now() + self.ahead

@@ -3,27 +3,23 @@
 import asyncio
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote_plus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox.clock import Clock
+
 What: TypeAlias = Literal[
-    "status",
-    "delay",
-    "reset_before",
-    "reset_after",
-    "expire_token",
-    "fail_row",
-    "short_answer",
-    "drop_row",
-    "lose_notice",
-    "repeat_notice",
-]
+    "status", "delay", "reset_before", "reset_after", "expire_token", "fail_row", "short_answer", "drop_row",
+    "lose_notice", "repeat_notice", "spent", "hang", "hang_after", "late",
+]  # fmt: skip
 
 FAIL_ROW = "renkei.fail_row"
 """Key of the request scope under which a batch write finds the row that must fail."""
@@ -34,9 +30,11 @@ class Fault:
     """One thing that goes wrong, for the requests it matches.
 
     ``where`` is a regular expression searched in ``METHOD path?query body`` (form bodies only), decoded. The
-    first ``skip`` matching requests pass, the next ``times`` are hit.
+    first ``skip`` matching requests pass, of the next ``times`` a ``share`` is hit, drawn by the plan's chance; only
+    from ``since`` to ``until`` by the sandbox's clock (ms), where these are named.
 
-    - ``status``: answer with ``status`` and the vendor's body; nothing is applied.
+    - ``status``: answer with ``status`` and the vendor's body, after ``after`` seconds again; nothing is applied.
+    - ``spent``: the day's quota is used up as far as this request is concerned; the vendor's own answer.
     - ``delay``: wait ``seconds``, then answer as usual.
     - ``reset_before``: drop the connection, nothing is applied.
     - ``reset_after``: apply, then drop the connection without an answer.
@@ -45,6 +43,9 @@ class Fault:
     - ``short_answer``: apply, then send half of the answer and drop the connection.
     - ``drop_row``: apply, then leave the last row out of the answer.
     - ``lose_notice``, ``repeat_notice``: a callback of Zoho's is not sent, or twice; ``where`` begins with ``NOTIFY``.
+    - ``hang``: take the request and never answer; nothing is applied.
+    - ``hang_after``: apply, and never answer.
+    - ``late``: drop the connection, and apply ``seconds`` later.
     """
 
     do: What
@@ -54,6 +55,15 @@ class Fault:
     status: int = 500
     seconds: float = 0.0
     row: int = 0
+    share: float = 1.0
+    since: int = 0
+    until: int | None = None
+    after: float = 0.0
+
+
+def storm(where: str = "", *, share: float = 0.5, status: int = 429, since: int = 0, until: int | None = None) -> Fault:
+    """A part of all calls is refused for a time."""
+    return Fault("status", where, times=sys.maxsize, status=status, share=share, since=since, until=until)
 
 
 class Call(NamedTuple):
@@ -77,6 +87,9 @@ class FaultPlan:
     _planned: list[_Planned] = field(default_factory=list)
     _calls: list[Call] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _chance: Random = field(default_factory=lambda: Random(1))  # noqa: S311 - a rehearsal must be repeatable
+    clock: Clock = field(default_factory=Clock)
+    """By which faults that last for a time are over."""
 
     def add(self, fault: Fault) -> None:
         """Plan a fault; the first planned that matches a request hits it."""
@@ -112,11 +125,19 @@ class FaultPlan:
         with self._lock:
             for planned in self._planned:
                 fault = planned.fault
-                if planned.seen < fault.skip + fault.times and re.search(fault.where, request_line):
+                if planned.seen < fault.skip + fault.times and self._is_now(fault):
+                    if not re.search(fault.where, request_line):
+                        continue
                     planned.seen += 1
-                    if planned.seen > fault.skip:
+                    if planned.seen > fault.skip and (fault.share >= 1 or self._chance.random() < fault.share):
                         return fault
         return None
+
+    def _is_now(self, fault: Fault) -> bool:
+        if not fault.since and fault.until is None:
+            return True
+        now = self.clock.now()
+        return fault.since <= now and (fault.until is None or now < fault.until)
 
     def note(self, call: Call) -> None:
         """Remember a call."""
@@ -130,6 +151,7 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     media_type: str = "application/json;charset=UTF-8"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 Drop: TypeAlias = Callable[[Scope], None]
@@ -146,7 +168,10 @@ class Faulty:
         refusal: Callable[[int], Answer],
         expire: Callable[[], None],
         drop: Drop,
+        exhausted: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        self._exhausted = exhausted
+        self._late: set[asyncio.Task[object]] = set()
         self._app = app
         self._plan = plan
         self._refusal = refusal
@@ -162,26 +187,29 @@ class Faulty:
         target = scope["path"] + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
         fault = self._plan.next_for(_line(scope, target, content))
         answer = await self._answer(fault, scope, content)
-        cut = fault is not None and fault.do in _CUTTING
+        cut = fault is not None and fault.do in (*_CUTTING, *_HANGING)
         # Noted before the client can see that anything happened.
         self._plan.note(Call(scope["method"], target, 0 if cut else int(answer[0]["status"])))
         for message in answer:
             await send(message)
         if cut:
-            await self._hang_up(scope, receive)
+            await self._end(scope, receive, hang_up=fault is not None and fault.do not in _HANGING)
 
     async def _answer(self, fault: Fault | None, scope: Scope, content: bytes) -> list[Message]:
         """What is sent: nothing where the connection is only cut."""
         do = "" if fault is None else fault.do
         if fault is not None:
-            await self._prepare(fault, scope)
+            await self._prepare(fault, scope, content)
         if fault is not None and do == "status":
-            answer = _messages(self._refusal(fault.status))
+            answer = _messages(_again_after(self._refusal(fault.status), fault.after))
+        elif do == "spent":
+            with self._exhausted():
+                answer = await self._run(scope, content)
         else:
-            answer = [] if do == "reset_before" else await self._run(scope, content)
+            answer = [] if do in _UNAPPLIED else await self._run(scope, content)
         return _SPOIL.get(do, _whole)(answer)
 
-    async def _prepare(self, fault: Fault, scope: Scope) -> None:
+    async def _prepare(self, fault: Fault, scope: Scope, content: bytes) -> None:
         """What a fault does before the request is answered."""
         if fault.do == "delay":
             await asyncio.sleep(fault.seconds)
@@ -189,6 +217,14 @@ class Faulty:
             self._expire()
         elif fault.do == "fail_row":
             scope[FAIL_ROW] = fault.row
+        elif fault.do == "late":
+            task = asyncio.create_task(self._run_late(scope, content, fault.seconds))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+
+    async def _run_late(self, scope: Scope, content: bytes, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._run(scope, content)
 
     async def _run(self, scope: Scope, content: bytes) -> list[Message]:
         """The emulator's whole answer to a request."""
@@ -203,8 +239,10 @@ class Faulty:
         await self._app(scope, receive, collect)
         return messages
 
-    async def _hang_up(self, scope: Scope, receive: Receive) -> None:
-        self._drop(scope)
+    async def _end(self, scope: Scope, receive: Receive, *, hang_up: bool) -> None:
+        """Wait for the end of the connection, or make it."""
+        if hang_up:
+            self._drop(scope)
         while (await receive())["type"] != "http.disconnect":
             pass
 
@@ -225,10 +263,15 @@ async def _read(receive: Receive) -> bytes:
 
 def _messages(answer: Answer) -> list[Message]:
     headers = [(b"content-type", answer.media_type.encode()), (b"content-length", b"%d" % len(answer.body))]
+    headers += answer.headers
     return [
         {"type": "http.response.start", "status": answer.status, "headers": headers},
         {"type": "http.response.body", "body": answer.body},
     ]
+
+
+def _again_after(answer: Answer, seconds: float) -> Answer:
+    return answer._replace(headers=((b"retry-after", b"%d" % seconds),)) if seconds else answer
 
 
 def _whole_body(messages: list[Message]) -> bytes:
@@ -259,9 +302,12 @@ def _nothing(messages: list[Message]) -> list[Message]:
     return []
 
 
-_CUTTING = ("reset_before", "reset_after", "short_answer")
+_CUTTING = ("reset_before", "reset_after", "short_answer", "late")
+_HANGING = ("hang", "hang_after")
+_UNAPPLIED = ("reset_before", "hang", "late")
 _SPOIL: dict[str, Callable[[list[Message]], list[Message]]] = {
     "reset_after": _nothing,
+    "hang_after": _nothing,
     "short_answer": _first_half,
     "drop_row": _without_last_row,
 }

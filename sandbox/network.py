@@ -39,6 +39,8 @@ class Line:
     """The bytes after which a client's connection is reset, counted from now on."""
     limit_down: int | None = None
     """The same for what the server says: with 0 the request arrives and the answer is lost."""
+    stalls: bool = False
+    """At a limit nothing moves any more, instead of a reset: until the line is made another."""
     hangs: bool = False
     """Connections are taken and nothing moves; what waits arrives once the line moves again."""
     is_cut: bool = False
@@ -128,6 +130,8 @@ class _Connection:
             target.write(chunk[:size])
             await target.drain()
             if size == left and limit is not None:
+                if line.stalls:
+                    await self._proxy.changed()
                 raise _Reset
             if line.rate is not None:
                 await self._proxy.pause_until(asyncio.get_running_loop().time() + size / line.rate)
@@ -200,6 +204,10 @@ class Proxy:
     async def moving(self) -> None:
         """Wait while the line hangs."""
         await self._moving.wait()
+
+    async def changed(self) -> None:
+        """Wait until the line is made another."""
+        await self._changed.wait()
 
     def count(self, way: Way, size: int) -> None:
         """So many bytes more went through."""

@@ -2,6 +2,8 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sandbox.clock import Clock
 from schemas.values import DAY
@@ -32,6 +34,15 @@ class Quota:
         with self._lock:
             self._forget_yesterday()
             return self._sum
+
+    @contextmanager
+    def exhausted(self) -> Iterator[None]:
+        """Nothing is left within the block."""
+        kept, self.limit = self.limit, 0
+        try:
+            yield
+        finally:
+            self.limit = kept
 
     def _forget_yesterday(self) -> None:
         start = self._clock.now() - DAY

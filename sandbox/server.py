@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from sandbox.clock import Clock
+from sandbox.clock import Clock, Skewed
 from sandbox.emulator import Emulator
 from sandbox.faults import Faulty
 from sandbox.hosting import LOOPBACK, Address, Connections, Host
@@ -34,7 +34,12 @@ class Crm:
 
     def __init__(self, kind: Kind, emulator: Emulator, seed: CrmSeed, address: Address = LOOPBACK) -> None:
         connections = Connections()
-        faulty = Faulty(emulator.app, emulator.plan, emulator.refusal, emulator.expire, connections.drop)
+        faulty = Faulty(
+            emulator.app, emulator.plan, emulator.refusal, emulator.expire, connections.drop, emulator.quota.exhausted
+        )
+        emulator.plan.clock = emulator.store.clock
+        self.clock = emulator.store.clock = Skewed(emulator.store.clock)
+        """When records are written, as this CRM's own clock shows it."""
         self.host = Host(faulty, connections, kind, address)
         self.kind = kind
         self.credentials: Mapping[str, str] = emulator.credentials

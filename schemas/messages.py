@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from schemas.commands import Outcome
+from schemas.commands import Applied, Outcome
 from schemas.events import Chain, Operation
 from schemas.values import Image, Ref
 
@@ -118,10 +118,15 @@ class Signal(Message, frozen=True, tag="signal"):
 
 
 class Resume(Message, frozen=True, tag="resume"):
-    """An operator's word on a fire that needs attention: retry the step, skip it, or give the fire up."""
+    """An operator's word on a fire that needs attention: retry the step, skip it, say it is done, or give the fire up.
+
+    Of a step that is done, ``applied`` is what it gave, and ``record`` the record that it wrote, if it wrote one.
+    """
 
     fire: str
     how: str
+    applied: Applied | None = None
+    record: Ref = ""
 
 
 StageMessage: TypeAlias = Fact | Seek | Unseek | Answer | Go | Loaded | Walk | Tick | OutcomeOf | Signal | Resume

@@ -157,7 +157,7 @@ class Journeys:
                 return _decided(round_)
             case Resume():
                 round_ = self.round_of(key, journey, message.chain)
-                firing.resume(round_, message.fire, message.how)
+                firing.resume(round_, message)
                 return _decided(round_)
             case Signal():
                 return self._signal(key, journey, message)

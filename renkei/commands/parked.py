@@ -33,6 +33,10 @@ from streams.store import Store
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="[DIR] [WHAT TO DO]", show_default=False)]
 
+Record = Annotated[
+    str, typer.Option("--record", metavar="ID", help="With done: the record that it made, for later steps.")
+]
+
 _GONE = "the broker no longer has it: what wrote it has to write again"
 
 
@@ -40,6 +44,7 @@ class _Asked(NamedTuple):
     folder: Path
     verb: str = ""
     what: str = ""
+    record: str = ""
 
 
 def parked(
@@ -130,10 +135,16 @@ def _print_left(lines: list[Parked]) -> None:
 
 
 def unknown(
-    words: Words = None, state: StateOption = None, broker: LookBrokerOption = "", as_json: JsonOption = False
+    words: Words = None,
+    record: Record = "",
+    state: StateOption = None,
+    broker: LookBrokerOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """List commands whose effect nobody can tell: [DIR]. Decide: [DIR] retry ID, [DIR] skip ID, or [DIR] done ID."""
-    asked = _asked(words, get_args(Word), "the id of a command of the list")
+    asked = _asked(words, get_args(Word), "the id of a command of the list")._replace(record=record)
+    if record and asked.verb != "done":
+        raise typer.BadParameter("--record says which record a command has made: it goes with `done ID`")
     hint = partial(command_of, folder=asked.folder, broker=broker)
     with told(as_json):
         project = opened_folder(asked.folder, state)
@@ -154,7 +165,7 @@ def _unknown_here(project: Folder, asked: _Asked, hint: Hint) -> list[Doubt]:
     if asked.verb:
         with locked(project.state) as file:
             doubt, word = _decided(doubts(project, file), asked, hint)
-            decide(file, doubt, word, wall_clock())
+            decide(file, doubt, word, wall_clock(), asked.record)
     reading(project.state / FILE).close()
     return doubts(project, project.state / FILE)
 
@@ -167,7 +178,7 @@ def _unknown_there(project: Folder, address: str, asked: _Asked, hint: Hint) -> 
             return found
         doubt, word = _decided(found, asked, hint)
         with operating(project, address) as operator:
-            operator.decide(mirror, doubt, word, wall_clock())
+            operator.decide(mirror, doubt, word, wall_clock(), asked.record)
     return [one for one in found if one is not doubt]
 
 

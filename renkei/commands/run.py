@@ -14,6 +14,7 @@ from renkei.contracts import Contracts
 from renkei.folder import Folder
 from renkei.history import HistoryPart
 from renkei.kafka_parts import capture_parts, connector_parts
+from renkei.limiting import Limiting
 from renkei.observing import observed
 from renkei.options import FolderArgument, JsonOption, StateOption, command_of, opened_folder, say_json, told
 from renkei.parts import CapturePart, FlowPart, Part, WorkerPart
@@ -59,12 +60,12 @@ def run_on_kafka(path: Path, broker: str, offline: bool, state: Path | None) -> 
     from renkei.streams_part import StreamsPart  # noqa: PLC0415 - the broker's libraries, for those who have a broker
 
     project, book, address = begun(path, broker, offline, state)
-    contracts = Contracts(registry_of(project))
+    contracts, limiting = Contracts(registry_of(project)), Limiting(project)
     with observed("127.0.0.1", 0) as seen:
         opening: dict[str, Callable[[], Part]] = {
             "streams": lambda: StreamsPart(project, book, broker, seen.meter, seen.health),
-            **capture_parts(project, book, address, contracts, wall_clock),
-            **connector_parts(project, address, contracts, wall_clock),
+            **capture_parts(project, book, address, contracts, wall_clock, limiting=limiting),
+            **connector_parts(project, address, contracts, wall_clock, limiting=limiting),
         }
         name = project.settings.project
         serve(opening, f"{name}: live on {address}; see {seen.address}/readyz. Stop with Ctrl-C.",

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from connectors.credentials import variable
 from renkei.options import JsonOption, say_json, told
+from renkei.planning import FaultsFile, plan_faults, read_faults
 from renkei.printing import print_sandbox
 from sandbox.hosting import Address
 from sandbox.seed import JOURNEY
@@ -17,26 +18,38 @@ from sandbox.server import Sandbox
 
 Port = Annotated[int, typer.Option(help="Zoho's; the others follow. Free ports unless named.", show_default=False)]
 HostName = Annotated[str, typer.Option("--host", help="Where to listen. Other machines cannot reach the loopback.")]
+FaultFile = Annotated[
+    Path | None, typer.Option("--faults", metavar="FILE", help="What shall go wrong, and when.", show_default=False)
+]
 SeedFile = Annotated[Path, typer.Option(metavar="FILE", help="Tabs, users and first records.", show_default=False)]
 
 
 def sandbox(
-    port: Port = 0, host: HostName = "127.0.0.1", seed: SeedFile = JOURNEY, as_json: JsonOption = False
+    port: Port = 0,
+    host: HostName = "127.0.0.1",
+    seed: SeedFile = JOURNEY,
+    faults: FaultFile = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Serve practice CRMs (Zoho, Salesforce with its Pub/Sub API, Vtiger) and a mail server, until stopped."""
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
+    with told(as_json):
+        plan = read_faults(faults) if faults else FaultsFile(ahead={})
     with told(as_json), Sandbox(seed, address=Address(host, port)) as running:
+        planned = plan_faults(running, plan)
         if as_json:
-            say_json({"urls": _urls(running), "variables": variables(running)})
+            say_json({"urls": _urls(running), "variables": variables(running), "faults": planned})
         else:
-            _tell(Console(), running)
+            _tell(Console(), running, planned)
         stopped.wait()
 
 
-def _tell(console: Console, running: Sandbox) -> None:
+def _tell(console: Console, running: Sandbox, planned: list[str]) -> None:
     print_sandbox(console, running)
+    for line in planned:
+        console.print(f"  goes wrong  {line}", soft_wrap=True, highlight=False, markup=False)
     console.print(
         "\nA project uses them with these variables, and allow_private: true in its connections:", soft_wrap=True
     )

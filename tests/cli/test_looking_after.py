@@ -127,6 +127,10 @@ def test_wrong_words_are_told(path: Path, crm: Driver, words: list[str], code: i
 @pytest.fixture
 def lost(path: Path, crm: Driver) -> Command:
     """A create whose answer was lost, which nobody could look up."""
+    return lose(path, crm)
+
+
+def lose(path: Path, crm: Driver) -> Command:
     crm.applies = False
     crm.create("zoho:Deals", "D1", Stage="Qualified")
     (command,) = crm.commands()
@@ -157,6 +161,36 @@ def test_an_operator_decides_and_the_fire_goes_on(
     following = [one for one in crm.commands()[1:] if one.rule == "ask-for-demo"]
     assert [one.operation for one in following] == [operation]
     assert following[0].id != lost.id
+
+
+NAMED = """
+rules:
+  deal:
+    - name: ask-for-demo
+      trigger: {becomes: Stage is "Qualified"}
+      actions:
+        - {name: asked, create: demo, fields: {Status: Requested}}
+        - {update: deal, fields: {Note: "demo {{ steps.asked.id }}"}}
+"""
+
+
+@pytest.mark.parametrize(("record", "note"), [("5725767000000100001", "demo 5725767000000100001"), ("", "demo")])
+def test_the_record_that_an_operator_names_is_there_for_later_steps(tmp_path: Path, record: str, note: str) -> None:
+    """D-46: `done` says that it happened, and where."""
+    path = project(tmp_path, NAMED)
+    crm = crm_of(path)
+    command = lose(path, crm)
+    named = ["--record", record] if record else []
+    assert renkei("unknown", path, "done", command.id, *named).code == 0
+    crm.settle()
+    [update] = [one for one in crm.commands() if one.operation == "update"]
+    assert update.fields["Note"].strip() == note
+    store_of(crm).close()
+
+
+def test_a_record_goes_with_done_only(path: Path, lost: Command) -> None:
+    answer = renkei("unknown", path, "skip", lost.id, "--record", "17")
+    assert (answer.code, "goes with" in answer.err) == (2, True)
 
 
 def test_a_command_that_no_fire_waits_for_is_sent_again_as_it_was(path: Path, crm: Driver, lost: Command) -> None:

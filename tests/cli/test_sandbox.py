@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,3 +55,32 @@ def _free(port: int) -> Iterator[int]:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", other)):
                 yield other
+
+
+PLAN = """
+faults:
+  - {crm: zoho, do: status, share: 0.5, lasts: 1 minute, after: 3}
+  - {crm: vtiger, do: hang, where: operation=create, skip: 2}
+ahead: {salesforce: 90}
+"""
+
+
+def test_what_shall_go_wrong_stands_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "storm.yaml"
+    file.write_text(PLAN, encoding="utf-8")
+    with served("--faults", str(file)) as (_, told):
+        answers = [requests.get(told["urls"]["zoho"] + "/crm/v8/users", timeout=10) for _ in range(40)]
+    assert told["faults"][0] == "zoho: status share 0.5, lasts 1 minute, after 3"
+    assert told["faults"][2] == "salesforce: its clock is 90 s ahead"
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert 8 < len(refused) < 32
+    assert {answer.headers["retry-after"] for answer in refused} == {"3"}
+
+
+def test_a_plan_that_is_wrong_is_told_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "storm.yaml"
+    file.write_text("faults:\n  - {crm: zoho, do: explode}\n", encoding="utf-8")
+    with served("--faults", str(file)) as (running, told):
+        assert running.wait(20) == 1
+    assert not told["ok"]
+    assert "storm.yaml:2:21: 'explode' is not known here" in told["error"]

@@ -9,7 +9,8 @@ import pytest
 from connectors.base import Connector, Limits, Request, Response
 from connectors.ledger import Ledger
 from connectors.limits import Limiter
-from connectors.worker import Turn, Worker
+from connectors.rounds import Turn
+from connectors.worker import Worker
 from schemas.commands import Applied, Command, Outcome, Rejected, Uncertain
 from schemas.metadata import ConnectionMetadata
 from tests.connectors.fakes import NOW, ListSource, ToyConnector, ToyCrm, create, settings

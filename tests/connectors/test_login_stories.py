@@ -13,8 +13,9 @@ from connectors.credentials import SecretFile, credentials
 from connectors.ledger import Ledger
 from connectors.limits import Limiter
 from connectors.registry import connect
+from connectors.rounds import Turn
 from connectors.tokens import Shelf
-from connectors.worker import Turn, Worker
+from connectors.worker import Worker
 from sandbox.faults import Fault
 from sandbox.server import Sandbox
 from schemas.commands import Applied, Command, Outcome

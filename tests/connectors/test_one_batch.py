@@ -35,7 +35,13 @@ def test_what_is_looked_up_goes_alone() -> None:
 def test_what_has_to_wait_is_passed_but_not_overtaken_by_its_own_record() -> None:
     commands = [update(1, "A"), update(2, "A"), update(3, "B")]
     assert ids(commands, u1=("planned", NOW + 1)) == ["u3"]
-    assert ids(commands) == ["u1"]
+    assert ids([update(1, "A"), update(2, "A", owner="user:ann"), update(3, "B")]) == ["u1"]
+
+
+def test_updates_of_one_record_are_one_row_of_a_batch() -> None:
+    commands = [update(1, "A"), update(2, "B"), update(3, "A"), update(4, "A", trigger_native=False), update(5, "A")]
+    assert ids(commands) == ["u1", "u3"]
+    assert ids(commands, u1=("sent", NOW), u3=("sent", NOW)) == ["u1", "u3"], "looked up as they left"
 
 
 def test_nothing_due_is_no_batch() -> None:

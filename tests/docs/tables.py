@@ -43,6 +43,7 @@ _PARTS = {
     "ScheduledPart": "[scheduled action](#scheduled-actions)", "StagePart": "[stage](#stages)",
     "TestPart": "[test](#tests)", "Arm": "way", "ConnectionPart": "[connection](#connections)",
     "CalendarConfig": "[calendar](#calendars)", "LimitsPart": "[limits](#limits)", "FilePart": "[file](#files)",
+    "ConnectionLimitsPart": "[limits of a connection](#limits-of-a-connection)",
     "KafkaPart": "[Kafka](#kafka)", "HolidayConfig": "[holidays](#calendars)", "date": "date",
 }  # fmt: skip
 _NAMED = {
@@ -62,8 +63,8 @@ def models() -> dict[str, type[BaseModel]]:
         workflow_file.WorkflowFile, workflow_file.TabPart, workflow_file.RulePart, workflow_file.FieldUpdated,
         workflow_file.DateTrigger, workflow_file.ScheduleTrigger, workflow_file.ScheduledPart, workflow_file.OnDate,
         workflow_file.StagePart, workflow_file.TestPart, settings.ProjectFile, settings.ConnectionPart,
-        settings.FilePart, settings.LimitsPart, settings.KafkaPart, calendar_config.CalendarConfig,
-        calendar_config.HolidayConfig, Arm, base.Action,
+        settings.FilePart, settings.ConnectionLimitsPart, settings.LimitsPart, settings.KafkaPart,
+        calendar_config.CalendarConfig, calendar_config.HolidayConfig, Arm, base.Action,
     )  # fmt: skip
     return {one.__name__: one for one in parts} | {f"action {one.verb}": one for one in BUILT_IN}
 

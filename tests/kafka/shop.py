@@ -13,7 +13,9 @@ from connectors.kafka_reading import Consumer
 from connectors.lease import Lease
 from connectors.ledger import Entry
 from connectors.limits import Limiter
-from connectors.worker import Policy, Turn, Worker
+from connectors.patience import Policy
+from connectors.rounds import Turn
+from connectors.worker import Worker
 from schemas import keys, topics
 from schemas.codec import from_json
 from schemas.commands import Command, Outcome, Report

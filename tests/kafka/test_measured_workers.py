@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from connectors.base import NotSent, Request, Response
+from connectors.waves import Threads
 from renkei.kafka_parts import KafkaWorkerPart
 from renkei.observing import observed
 from renkei.runner import Runner
@@ -30,7 +31,7 @@ def test_what_waits_and_what_was_put_aside_is_measured(counter: Counter) -> None
     counter.put(*(update(number, f"B{number}") for number in range(10, 15)), lane="commands.toy.bulk")
     counter.put_raw(b"main\x1fA", b"not a command")
     hand = counter.hand(crm=away)
-    runner = Runner({"worker toy": lambda: KafkaWorkerPart("toy", hand.worker, hand.desk, hand.limiter)})
+    runner = Runner({"worker toy": lambda: KafkaWorkerPart("toy", hand.worker, hand.desk, hand.limiter, Threads(1))})
     with observed("127.0.0.1", 0) as seen:
 
         def shows(name: str, value: float, **labels: str) -> Callable[[], bool]:

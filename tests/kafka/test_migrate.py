@@ -12,7 +12,7 @@ import pytest
 from connectors.kafka_io import Delivered
 from connectors.ledger import Entry, Ledger
 from renkei.folder import read_folder
-from renkei.parts import LoggedCommands
+from renkei.logged import LoggedCommands
 from renkei.streaming import Nouns
 from renkei.wiring import FILE, open_flow
 from sandbox.broker.cluster import Cluster

@@ -1,9 +1,11 @@
 """What can go wrong on order, and that the ledger tells the truth about it."""
 
+import time
+
 import pytest
 import requests
 
-from sandbox.faults import Fault
+from sandbox.faults import Fault, What, storm
 from sandbox.server import Sandbox
 from tests.sandbox.clients import SalesforceClient, VtigerClient, ZohoClient
 
@@ -114,3 +116,67 @@ def test_calls_are_remembered_with_their_status(zoho: ZohoClient) -> None:
         ("GET", "/crm/v8/users", 200),
         ("GET", "/crm/v8/org", 0),
     ]
+
+
+def test_a_storm_refuses_a_part_of_all_calls_for_a_time_by_the_sandboxs_clock() -> None:
+    with Sandbox() as sandbox:
+        zoho = ZohoClient(sandbox.zoho)
+        begun = sandbox.clock.advance(0)
+        sandbox.zoho.faults.add(storm("^GET", share=0.5, since=begun + 1_000, until=begun + 61_000))
+
+        def refused() -> int:
+            return sum(zoho.call("GET", "/users").status_code == 429 for _ in range(60))
+
+        with zoho.session:
+            before, _ = refused(), sandbox.clock.advance(1_000)
+            within, _ = refused(), sandbox.clock.advance(60_000)
+            after = refused()
+    assert (before, after) == (0, 0)
+    assert 15 < within < 45
+
+
+def test_a_refusal_may_say_when_to_come_back(vtiger: VtigerClient) -> None:
+    with vtiger.crm.faults.planned(Fault("status", "operation=query", status=429, after=7)):
+        refused = vtiger.raw("GET", operation="query", sessionName=vtiger.name, query="select id from Project;")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "7")
+
+
+@pytest.mark.parametrize(
+    ("crm", "status", "code"), [("zoho", 429, "TOO_MANY_REQUESTS"), ("salesforce", 403, "REQUEST")]
+)
+def test_a_quota_that_is_used_up_is_told_as_the_vendor_tells_it(
+    zoho: ZohoClient, salesforce: SalesforceClient, crm: str, status: int, code: str
+) -> None:
+    with zoho.crm.faults.planned(Fault("spent")), salesforce.crm.faults.planned(Fault("spent")):
+        answer = zoho.call("GET", "/users") if crm == "zoho" else salesforce.call("GET", "/limits")
+    assert (answer.status_code, code in answer.text) == (status, True)
+    assert zoho.call("GET", "/users").status_code == 200
+
+
+@pytest.mark.parametrize(("do", "effects"), [("hang", 0), ("hang_after", 2)])
+def test_a_request_may_hang_before_or_after_it_is_applied(zoho: ZohoClient, do: What, effects: int) -> None:
+    before = len(zoho.crm.ledger())
+    with zoho.crm.faults.planned(Fault(do, DEALS)), pytest.raises(requests.Timeout):
+        zoho.session.post(f"{zoho.crm.url}/crm/v8/Deals", json=BODY, timeout=0.3)
+    assert len(zoho.crm.ledger()) - before == effects
+
+
+def test_a_write_may_land_after_its_connection_was_cut(zoho: ZohoClient) -> None:
+    before = len(zoho.crm.ledger())
+    assert effects_of(zoho, Fault("late", DEALS, seconds=0.2)) == 0
+    deadline = time.monotonic() + 5
+    while len(zoho.crm.ledger()) < before + 2 and time.monotonic() < deadline:
+        zoho.call("GET", "/users")
+    assert len(zoho.crm.ledger()) == before + 2
+
+
+def test_a_crms_clock_may_be_wrong() -> None:
+    with Sandbox() as sandbox:
+        at = sandbox.clock.advance(0)
+        sandbox.zoho.clock.ahead = 90_000
+        wrong = sandbox.zoho.row("Deals", sandbox.zoho.insert("Deals", {"Deal_Name": "遅い時計"}))
+        right = sandbox.vtiger.row("Project", sandbox.vtiger.insert("Project", {"projectname": "正しい"}))
+    assert wrong is not None
+    assert right is not None
+    assert wrong.modified_at >= at + 90_000
+    assert at <= right.modified_at < at + 10_000

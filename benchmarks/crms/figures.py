@@ -1,0 +1,65 @@
+"""The figures of the suite ``crms``; each checks first that nothing was lost, doubled or wrong."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from benchmarks.crms import ambiguous, calls, live, storm
+from benchmarks.crms.stand import KINDS, Kind
+from benchmarks.figures import Figure, measured, say
+
+UPDATES, RECORDS = 50_000, 10_000
+MINUTES = 5.0
+BACKLOG, SAMPLES = 100_000, 60
+
+
+def figures(names: frozenset[str]) -> Iterator[Figure]:
+    """All figures, or those named."""
+    for name, figure in _FIGURES.items():
+        if not names or any(one.startswith(name) for one in names):
+            yield from figure()
+
+
+def _calls(kind: Kind) -> Iterator[Figure]:
+    def run() -> float:
+        found = calls.counted(kind, UPDATES, RECORDS)
+        assert (found.wrong, found.writes) == (0, RECORDS), found
+        say(f"{kind}: {found}")
+        return found.ratio
+
+    yield measured(f"calls_ratio_{kind}", "calls over the fewest possible", "at most 1.10", run, runs=1)
+
+
+def _storm() -> Iterator[Figure]:
+    say(f"storm: {MINUTES:g} minutes of a moved clock, one of them with half of all calls refused")
+    found = storm.weather("vtiger", MINUTES)
+    assert (found.lost, found.twice) == (0, 0), found
+    attempts, used = found.attempts_per_command, found.rate_used
+    yield Figure("storm_attempts_per_command", attempts, "attempts", "at most 1.1", (attempts,))
+    yield Figure("storm_rate_used", used, "of what the CRM would have taken in", "at least 0.95", (used,))
+
+
+def _live() -> Iterator[Figure]:
+    run = partial(live.ratio, "salesforce", BACKLOG, SAMPLES)
+    yield measured("live_p99_ratio", "p99 beside a backlog of 100,000 over the quiet p99", "at most 2", run, runs=3)
+
+
+def _ambiguous() -> Iterator[Figure]:
+    twice = unknown = 0
+    for kind in KINDS:
+        keyed = ambiguous.broken(kind)
+        stalled = ambiguous.broken(kind, stalls=True, every=11)
+        keyless = ambiguous.broken(kind, keyed=False, every=5)
+        say(f"{kind}: {keyed}, stalled {stalled}, without a key {keyless}")
+        assert keyed.lost == stalled.lost == keyless.lost == 0
+        twice += keyed.twice + stalled.twice + keyless.twice
+        unknown += keyed.unknown + stalled.unknown
+    yield Figure("ambiguous_effects_twice", twice, "creates with more than one record", "0", (twice,))
+    yield Figure("ambiguous_unknown", unknown, "creates with a key that a person must decide", "0", (unknown,))
+
+
+_FIGURES: dict[str, Callable[[], Iterator[Figure]]] = {
+    **{f"calls_ratio_{kind}": partial(_calls, kind) for kind in KINDS},
+    "storm": _storm,
+    "live_p99_ratio": _live,
+    "ambiguous": _ambiguous,
+}

@@ -1,0 +1,98 @@
+"""What leaves together: unsent updates of one record as one row, and rows of one kind as one request."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from connectors.base import Connector
+from connectors.ledger import Entry
+from connectors.limits import Rank
+from schemas.commands import Command
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """One row of a request: one command, or several updates of one record of which the later values win."""
+
+    entries: tuple[Entry, ...]
+    command: Command
+    """What is asked of the CRM; its id is that of the last command."""
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether a request with it has left, and nobody knows what became of it."""
+        return self.entries[0].state == "sent"
+
+    @property
+    def next_at(self) -> int:
+        """When it is due."""
+        return max(entry.next_at for entry in self.entries)
+
+    @property
+    def repeated(self) -> int:
+        """How many of its commands were sent before."""
+        return sum(entry.attempts > 0 for entry in self.entries)
+
+
+def unit(entries: Sequence[Entry]) -> Unit:
+    """The entries as one row."""
+    last = entries[-1].command
+    if len(entries) == 1:
+        return Unit(tuple(entries), last)
+    fields: dict[str, object] = {}
+    for entry in entries:
+        fields |= entry.command.fields
+    return Unit(tuple(entries), msgspec.structs.replace(last, fields=fields))
+
+
+def joins(first: Entry, entry: Entry) -> bool:
+    """Whether a command may be one row with an earlier one of its record: plain updates that mean to be written alike.
+
+    Those that left together stay together, so that their effect is looked up as it was written.
+    """
+    one, other = first.command, entry.command
+    if not (_is_plain(one) and _is_plain(other)) or first.state != entry.state:
+        return False
+    alike = (one.tab, one.owner, one.trigger_native, one.on_unknown) == (
+        other.tab, other.owner, other.trigger_native, other.on_unknown,
+    )  # fmt: skip
+    return alike and (entry.state == "planned" or first.sent_at == entry.sent_at)
+
+
+def _is_plain(command: Command) -> bool:
+    return command.operation == "update" and command.key is None and command.if_unmodified is None
+
+
+def lane_of(command: Command) -> str:
+    """Commands of one lane wait for each other: those of one record, or of one key."""
+    if command.record_id:
+        return f"{command.tab}/{command.record_id}"
+    return f"{command.tab}?{command.key[0]}={command.key[1]}" if command.key else command.id
+
+
+def group_of(command: Command) -> tuple[object, ...]:
+    """Commands of one group may leave in one request."""
+    key = command.key[0] if command.key else ""
+    return (command.tab, command.operation, key, command.trigger_native, command.if_unmodified)
+
+
+def looks_first(command: Command, connector: Connector) -> bool:
+    """Whether the effect is looked up before the first try."""
+    return connector.looks_first(command)
+
+
+def rank_of(commands: Iterable[Command]) -> Rank:
+    """Of which class a request is: that of its most urgent command."""
+    return "rule" if any(command.lane == "live" for command in commands) else "bulk"
+
+
+def batches(ready: Sequence[Unit], connector: Connector, most: Callable[[Command], int]) -> Iterator[list[Unit]]:
+    """Batches that one request can carry; those to be looked up go alone. In order of their oldest command."""
+    groups: dict[tuple[object, ...], list[Unit]] = {}
+    for one in ready:
+        command = one.command
+        alone = command.id if one.is_sent or looks_first(command, connector) else ""
+        groups.setdefault((*group_of(command), alone), []).append(one)
+    for units in groups.values():
+        size = most(units[0].command)
+        for start in range(0, len(units), size):
+            yield units[start : start + size]
