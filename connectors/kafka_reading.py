@@ -146,6 +146,7 @@ class Consumer:
             Stalled: a partition grows, but is not delivered for long: make a new consumer.
         """
         self._go_on_joining()
+        self._unpark()
         with asking("reading"):
             try:
                 found = self._inner.poll(timeout_ms=wait, max_records=most)
@@ -223,6 +224,16 @@ class Consumer:
         coordinator = self._inner._coordinator
         if self._group and coordinator.rejoining and not coordinator.rejoin_needed:
             coordinator.request_rejoin()
+
+    def _unpark(self) -> None:
+        """What was fetched of a partition while it was held is put aside, and taken up where the place for it is free.
+
+        The library takes a place that holds nothing any more for one that is in use, and fetches nothing of such a
+        partition ever again.
+        """
+        fetcher = self._inner._fetcher
+        if not fetcher._next_partition_records:
+            fetcher._next_partition_records = None
 
     def _know(self, topics: Sequence[str]) -> None:
         """Learn of topics before joining a group about them.

@@ -188,7 +188,9 @@ class Proxy:
         if self._server is not None:
             self._server.close()
             self._server = None
+        await asyncio.sleep(0)  # whoever was let in just now is served first, so that it is known
         await self._reset()
+        await asyncio.sleep(0)  # sockets close a turn later
 
     def due(self) -> float:
         """When what is taken now arrives."""

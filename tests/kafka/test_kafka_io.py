@@ -312,3 +312,32 @@ def be_busy(consumer: Consumer) -> None:
     deadline = time.monotonic() + 5
     while asked is not None and not asked.is_done and time.monotonic() < deadline:
         pass
+
+
+def test_what_was_fetched_before_a_partition_was_held_is_delivered_after_it(
+    address: str, topic: str, closing: Opened
+) -> None:
+    """What was fetched stays with the library meanwhile, and another partition is read."""
+    producer, consumer = Producer(address, transactional_id=f"{topic}p"), Consumer(address)
+    closing += [producer, consumer]
+    big, small = Partition(topic, 0), Partition(topic, 1)
+    put(producer, topic, *map(str, range(30)))
+    consumer.assign([big, small])
+    consumer.seek(big, 0)
+    consumer.seek(small, 0)
+    found = read_most(consumer, 10)
+    consumer.hold([big])
+    put(producer, topic, "other", number=1)
+    assert values(read(consumer, 1)) == ["other"]
+    consumer.hold([])
+    found += read(consumer, 20)
+    assert values(found) == [str(number) for number in range(30)]
+
+
+def read_most(consumer: Consumer, most: int) -> list[Delivered]:
+    """The first messages, so many at most."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if found := consumer.poll(100, most):
+            return found
+    return []

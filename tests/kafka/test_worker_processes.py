@@ -56,6 +56,6 @@ def test_a_suspended_worker_that_wakes_up_after_another_took_over_does_no_harm(t
     assert there.effects() == ["a", "b", "c", "d"]
     for one in (first, second):
         one.send(signal.SIGTERM)
-        assert one.ended(10) == 0
+        assert one.ended(10) == 0, one.lines
     assert there.effects() == ["a", "b", "c", "d"]
     assert there.reports() == ["a", "b", "c", "d"]
