@@ -15,7 +15,7 @@ BACKLOG, SAMPLES = 100_000, 60
 def figures(names: frozenset[str]) -> Iterator[Figure]:
     """All figures, or those named."""
     for name, figure in _FIGURES.items():
-        if not names or any(one.startswith(name) for one in names):
+        if not names or any(one.startswith(name) or name.startswith(one) for one in names):
             yield from figure()
 
 
