@@ -87,6 +87,10 @@ class Pressure(msgspec.Struct, frozen=True, kw_only=True):
     after: float = 0.0
 
 
+OVERLOADED = Pressure(kind="busy")
+"""What a connector says that knows nothing of its vendor's limits: then its outcomes tell for how long."""
+
+
 class Auth(Protocol):
     """How requests prove who they are from; the transport logs in again once when ``expired`` says so."""
 
@@ -211,7 +215,7 @@ class Connector(ABC):
 
     def pressure(self, response: Response) -> Pressure | None:
         """Whether the whole connection, not one record, was refused for want of room. Pure."""
-        return Pressure(kind="busy") if response.status in _OVERLOADED else None
+        return OVERLOADED if response.status in _OVERLOADED else None
 
     @classmethod
     def completed(cls, settings: ConnectionSettings) -> ConnectionSettings:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import msgspec
 
 from connectors.answers import retry_after, uncertain
-from connectors.base import Connector, NoAnswer, NotSent, Pressure, Request, Response, Send
+from connectors.base import OVERLOADED, Connector, NoAnswer, NotSent, Pressure, Request, Response, Send
 from connectors.guarded import Failed, Guarded
 from connectors.ledger import EffectRows, Entry, nobody_knows
 from connectors.limits import RANKS, Limiter, Rank
@@ -346,8 +346,10 @@ class Worker:
         if pressure is None:
             self._limits.accepted()
             return None
-        told = max((outcome.after for outcome in outcomes if isinstance(outcome, RetryLater)), default=0.0)
-        after = pressure.after or retry_after(response) or told
+        after = pressure.after or retry_after(response)
+        if pressure is OVERLOADED:
+            told = [outcome.after for outcome in outcomes if isinstance(outcome, RetryLater)]
+            after = max([after, *told])
         until = self._limits.press(msgspec.structs.replace(pressure, after=after), tally.now)
         name = self._connector.settings.connection
         tally.stop(until, f"connection {name!r}: its quota is used up" if pressure.kind == "spent" else "")

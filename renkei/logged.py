@@ -53,16 +53,23 @@ class LoggedCommands:
 
     def settle(self, outcomes: Sequence[Settled]) -> None:
         """Report outcomes to the journeys and move on, together."""
-        done = [seq for command, _ in outcomes for seq in self._places.get(command.id, ())[:1]]
-        left = (seq for seq in self._open if seq not in set(done))
-        low = next(left, self._read_to + 1) - 1
+        done = self._settled(command.id for command, _ in outcomes)
+        low = next((seq for seq in self._open if seq not in done), self._read_to + 1) - 1
         now = self._clock()
         with self._store.transaction():
             self._store.append([_report(command, outcome, now) for command, outcome in outcomes])
             self._move(low, [seq for seq in done if seq > low])
-        for command, _ in outcomes:
-            for seq in self._places.get(command.id, ())[:1]:
-                self._forget(command.id, seq)
+        for seq, command_id in done.items():
+            self._forget(command_id, seq)
+
+    def _settled(self, command_ids: Iterable[str]) -> dict[int, str]:
+        """Where these commands stand; one that is named twice stands at its first two places."""
+        done: dict[int, str] = {}
+        for one in command_ids:
+            place = next((seq for seq in self._places.get(one, ()) if seq not in done), None)
+            if place is not None:
+                done[place] = one
+        return done
 
     def _accept(self, entries: Iterable[LogEntry]) -> None:
         for entry in entries:

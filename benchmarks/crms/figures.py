@@ -15,18 +15,18 @@ BACKLOG, SAMPLES = 100_000, 60
 def figures(names: frozenset[str]) -> Iterator[Figure]:
     """All figures, or those named."""
     for name, figure in _FIGURES.items():
-        if not names or any(one.startswith(name) for one in names):
+        if not names or any(one.startswith(name) or name.startswith(one) for one in names):
             yield from figure()
 
 
-def _calls(kind: Kind) -> Iterator[Figure]:
+def _calls(name: str, kind: Kind) -> Iterator[Figure]:
     def run() -> float:
         found = calls.counted(kind, UPDATES, RECORDS)
         assert (found.wrong, found.writes) == (0, RECORDS), found
         say(f"{kind}: {found}")
         return found.ratio
 
-    yield measured(f"calls_ratio_{kind}", "calls over the fewest possible", "at most 1.10", run, runs=1)
+    yield measured(name, "calls over the fewest possible", "at most 1.10", run, runs=1)
 
 
 def _storm() -> Iterator[Figure]:
@@ -58,7 +58,9 @@ def _ambiguous() -> Iterator[Figure]:
 
 
 _FIGURES: dict[str, Callable[[], Iterator[Figure]]] = {
-    **{f"calls_ratio_{kind}": partial(_calls, kind) for kind in KINDS},
+    "calls_ratio_salesforce": partial(_calls, "calls_ratio_salesforce", "salesforce"),
+    "calls_ratio_zoho": partial(_calls, "calls_ratio_zoho", "zoho"),
+    "calls_ratio_vtiger": partial(_calls, "calls_ratio_vtiger", "vtiger"),
     "storm": _storm,
     "live_p99_ratio": _live,
     "ambiguous": _ambiguous,

@@ -42,7 +42,7 @@ def test_the_actions_are_counted_right() -> None:
 
 
 def test_every_figure_is_one_that_is_measured() -> None:
-    files = ("core.py", "flow/figures.py", "join/figures.py")
+    files = ("core.py", "crms/figures.py", "flow/figures.py", "join/figures.py")
     measured = "".join((HOME / "benchmarks" / name).read_text(encoding="utf-8") for name in files)
     named = [code for row in rows(README, "Figure") for code in codes(row.cells["Figure"])]
     assert named
