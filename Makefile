@@ -30,7 +30,7 @@ test: setup ## the tests (under ten minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 -m "not nightly and not fault and not installation"
 
 installations: setup ## whole installations over a real broker, with faults in their short forms
-	@$(BIN)/python -m pytest -n 2 -m installation
+	@$(BIN)/python -m pytest -n 2 -m "installation and not fault"
 
 nightly: setup ## all tests but the longest runs of faults
 	@$(BIN)/python -m pytest -n 2 -m "not fault"

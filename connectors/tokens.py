@@ -14,6 +14,8 @@ import msgspec
 
 WINDOW = 600.0
 """Seconds within which logins are counted."""
+PATIENCE = 10.0
+"""Seconds that the file is waited for. Who holds it logs in; or it is suspended, and nobody knows for how long."""
 MOST = 10
 """Logins within the window: Zoho gives ten tokens for one refresh token, and an eleventh ends the oldest."""
 
@@ -72,7 +74,7 @@ class Shelf:
 class FileShelf(Shelf):
     """Keeps it in a private file (0600) too, so that all processes on this machine share one token and one count.
 
-    Where the file cannot be written, each process keeps its own.
+    Where the file cannot be written, or is held for long, each process keeps its own.
     """
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.time) -> None:
@@ -110,8 +112,18 @@ def _private(file: Path) -> Iterator[BinaryIO | None]:
         return
     with os.fdopen(descriptor, "r+b") as stream:
         os.fchmod(descriptor, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield stream
+        yield stream if _is_ours(descriptor) else None
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Whether the lock could be had; it goes with the file."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _read(stream: BinaryIO | None) -> Kept | None:

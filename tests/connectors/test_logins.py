@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as some
 
+from connectors import tokens
 from connectors.auth import BasicAuth, OAuth, VtigerSession
 from connectors.base import Auth, AuthenticationFailed, NotSent, Request, Response
 from connectors.credentials import Credentials, credentials
@@ -96,6 +97,16 @@ def test_a_token_got_with_other_credentials_is_not_used(tmp_path: Path) -> None:
     login(vendor, FileShelf(file)).token()
     other = Credentials("zoho", {**SECRETS, "refresh_token": "of somebody else"})
     assert login(vendor, FileShelf(file), other).token() == "t2"
+
+
+def test_who_is_suspended_while_it_logs_in_holds_nobody_up_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "PATIENCE", 0.1)
+    file, vendor = tmp_path / "zoho.json", Vendor()
+    with FileShelf(file).open():
+        assert login(vendor, FileShelf(file)).token() == "t1"
+    assert login(Vendor(), FileShelf(file)).token() == "t1", "and later it is shared again"
 
 
 @pytest.mark.parametrize("content", [b"", b"torn{", b'{"token": 5}', b'{"logins": "x"}', b"\xff\x00"])
