@@ -71,10 +71,14 @@ class Limiter:
             if wait == 0:
                 self.leave()
 
-    def enter(self, now: int, rank: Rank = "rule", price: int = 1) -> int:
-        """The same without a block: after 0 call ``leave`` when the answer is there."""
+    def enter(self, now: int, rank: Rank = "rule", price: int = 1, follows: bool = False) -> int:
+        """The same without a block: after 0 call ``leave`` when the answer is there.
+
+        What ``follows`` from a lookup does not wait for the rate, or the lookup was for nothing where one request is
+        all that the rate lets through at once; whoever comes next pays for it.
+        """
         with self._lock:
-            wait = self._wait(now, rank, price)
+            wait = self._wait(now, rank, price, follows)
             if wait == 0:
                 self._concurrency.busy += 1
                 self._take(now, rank, price)
@@ -224,7 +228,7 @@ class Limiter:
 
     # -- inside the lock -----------------------------------------------------------
 
-    def _wait(self, now: int, rank: Rank, price: int) -> int:
+    def _wait(self, now: int, rank: Rank, price: int, follows: bool = False) -> int:
         if now < self._paused_until:
             return self._paused_until - now
         for quota in (self._day, self._hour):
@@ -234,6 +238,8 @@ class Limiter:
         # Who may wait leaves a place to those who may not.
         if self._concurrency.room < (2 if rank in _MAY_WAIT and self._concurrency.most > 1 else 1):
             return _NO_SLOT
+        if follows:
+            return 0
         slow = self._slow_until.get(rank, 0) - now
         return max(0, slow, self._bucket.wait(now, self._bucket.kept_back() if rank in _MAY_WAIT else 1.0))
 

@@ -44,6 +44,7 @@ class Errand(NamedTuple):
 
     units: list[Unit]
     looks: bool = False
+    follows: bool = False
 
     @property
     def commands(self) -> list[Command]:
@@ -196,7 +197,8 @@ class Worker:
             if ready is None:
                 continue
             commands = ready.errand.commands
-            wait = self._limits.enter(tally.now, rank_of(commands), self._guarded.price(ready.request))
+            price = self._guarded.price(ready.request)
+            wait = self._limits.enter(tally.now, rank_of(commands), price, ready.errand.follows)
             if not wait:
                 chosen += 1
                 self._inside += 1
@@ -317,10 +319,12 @@ class Worker:
         found = self._guarded.found(one.command, response)
         until = self._pressed(response, [] if isinstance(found, Command) else [found], tally)
         if isinstance(found, Command):
-            return [], [Errand([msgspec.structs.replace(one, command=found)])]
+            # What was found out is noted with the command, and asked about after a crash.
+            [entry] = [entry for entry in one.entries if entry.command.id == found.id]
+            return [], [Errand([unit([msgspec.structs.replace(entry, command=found)])], follows=True)]
         tries = max(entry.attempts for entry in one.entries)
         if isinstance(found, RetryLater) and until is None and tries < self._patience.policy.attempts:
-            return [], [Errand([one])]  # proven not there
+            return [], [Errand([one], follows=True)]  # proven not there
         return self._rows([one], [found], tally, until), []
 
     def _rows(

@@ -29,6 +29,11 @@ METRICS = {
     "renkei_capture_events_total": {"connection", "tab"},
     "renkei_parked_total": {"topic"},
     "renkei_connection_up": {"connection"},
+    "renkei_limit_quota": {"connection", "what"},
+    "renkei_limit_spent": {"connection", "class"},
+    "renkei_limit_concurrency": {"connection"},
+    "renkei_limit_retries_left": {"connection"},
+    "renkei_limit_paused": {"connection"},
     "up": set(),
 }  # fmt: skip
 """What may be asked for, with its labels; ``up`` is Prometheus's own."""
