@@ -8,12 +8,12 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from connectors.base import Connector, NoAnswer, NotSent, Request, Response, Send
+from connectors.base import Connector, NoAnswer, NotSent, Send
 from connectors.capture import CaptureFailed
 from connectors.credentials import Credentials
 from connectors.settings import ConnectionSettings
 from connectors.tokens import Shelf
-from connectors.transport import Transport, authenticated
+from connectors.transport import Transport, authenticated, checking
 from schemas.metadata import ConnectionMetadata
 
 GROUP = "renkei.connectors"
@@ -112,7 +112,7 @@ def connect(
     Its token is kept on the ``shelf``, where there is one, for everybody who uses the connection.
     """
     known = metadata or ConnectionMetadata(connection=settings.connection)
-    return line(settings, credentials, known, lambda plain: _checking(plain, check), shelf)
+    return line(settings, credentials, known, lambda plain: plain if check is None else checking(plain, check), shelf)
 
 
 def line(
@@ -138,17 +138,6 @@ def line(
 
 def _sentence(missing: str) -> str:
     return missing if " " in missing else f"the scope {missing} is missing"
-
-
-def _checking(send: Send, check: Callable[[], None] | None) -> Send:
-    if check is None:
-        return send
-
-    def checked(request: Request) -> Response:
-        check()
-        return send(request)
-
-    return checked
 
 
 def _ours(place: str) -> type[Connector]:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from socket import SHUT_RDWR
 from typing import Any
@@ -47,6 +48,15 @@ class ForbiddenAddress(NewConnectionError):  # noqa: N818
 
 
 class _Timed(HTTPConnection):
+    def send(self, data: Any) -> None:
+        """Asks once more whether it may leave, when all but the sending is done: a process may stop at any place."""
+        if self.sock is None:
+            self.connect()
+        check = getattr(_own, "check", None)
+        if check is not None:
+            check()
+        super().send(data)
+
     def getresponse(self) -> Any:
         """Status and headers, within the timeout in all: a timeout of a socket begins anew with every byte."""
         watch = threading.Timer(float(self.timeout or _LONGEST), self._hang_up)
@@ -222,6 +232,20 @@ def _before_sending(error: Exception) -> bool:
         # A failed handshake is before sending; a TLS stream that broke later is not told apart by its type.
         return "certificate" in str(cause).lower()
     return isinstance(cause, _BEFORE_SENDING)
+
+
+def checking(send: Send, check: Callable[[], None]) -> Send:
+    """The same network, asking before a request is made, and again as its bytes leave. ``check`` raises NotSent."""
+
+    def checked(request: Request) -> Response:
+        check()
+        _own.check = check
+        try:
+            return send(request)
+        finally:
+            _own.check = None
+
+    return checked
 
 
 def authenticated(send: Send, auth: Auth, *, stops: bool = True) -> Send:

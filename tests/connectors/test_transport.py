@@ -10,7 +10,7 @@ import pytest
 from connectors.addresses import is_public
 from connectors.base import NoAnswer, NotSent, Request, Response
 from connectors.settings import ConnectionSettings
-from connectors.transport import Transport
+from connectors.transport import Transport, checking
 
 CANARY = "canary-5ecret"
 
@@ -64,6 +64,23 @@ def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     answer = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
     with server(answer) as url, transport(url) as send:
         assert send(ASK).status == 302
+
+
+def test_a_claim_that_is_over_by_the_time_the_connection_stands_keeps_the_bytes_back() -> None:
+    """Fault matrix row 12: a process may be stopped at any place, also between asking and sending."""
+    asked = iter([None, NotSent("the claim is over")])
+
+    def check() -> None:
+        if (over := next(asked)) is not None:
+            raise over
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with transport(f"http://127.0.0.1:{listener.getsockname()[1]}") as send, pytest.raises(NotSent, match="claim"):
+            checking(send, check)(ASK)
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(5)
+            assert connection.recv(1) == b""
 
 
 def test_nobody_there_means_not_sent() -> None:
