@@ -133,12 +133,12 @@ class KafkaDesk:
         if any(entry.outcome for entry in entries):
             self._unreported = rows
             return
-        self._commit(rows)
         is_claim = any(entry.state == "sent" and not entry.lookups for entry in entries)
         if is_claim:
-            self._lease.begin()
+            self._lease.begin()  # it counts from before: a process may be stopped while it commits
         else:
             self._lease.end()
+        self._commit(rows)
 
     def settle(self, outcomes: Sequence[Settled]) -> None:
         """Reports outcomes, with their rows and offsets in one transaction."""

@@ -7,7 +7,7 @@ from connectors.base import NotSent
 
 
 class Lease:
-    """A worker's claim on what it is about to send: made when the claim is durable, asked as the request leaves.
+    """A worker's claim on what it is about to send: it begins as the claim is made, and is asked as the request leaves.
 
     A process that was stopped in between finds its lease over. ``lasts`` in milliseconds, less than the time after
     which another worker looks whether the request left.
@@ -18,7 +18,7 @@ class Lease:
         self._claimed_at: float | None = None
 
     def begin(self) -> None:
-        """The claim is durable."""
+        """The claim is about to be made durable."""
         self._claimed_at = self._clock()
 
     def end(self) -> None:

@@ -1,12 +1,14 @@
 """Stories of a worker on Kafka: rows, reports and offsets together; takeovers; lanes; what cannot be read."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from connectors.base import Limits, Response
-from connectors.kafka_io import Refused
+from connectors.kafka_bench import Bench
+from connectors.kafka_io import Outgoing, Refused
+from connectors.kafka_ledger import Row
 from sandbox.broker.cluster import Cluster
 from schemas import keys
 from schemas.commands import Applied, Command
@@ -228,3 +230,22 @@ def test_rows_of_a_month_ago_are_dropped_and_unknown_ones_stay(counter: Counter)
     hand.until(lambda: any(told.value is None for told in counter.read("ledger.toy")), "the row goes")
     gone = [told.key for told in counter.read("ledger.toy") if told.value is None]
     assert gone == [keys.in_workspace("main", "live/c1")]
+
+
+def test_a_claim_is_as_old_as_its_commit_is_long(counter: Counter) -> None:
+    """Fault matrix row 12: who was stopped while it committed its claim finds it over, and another may have it."""
+    counter.put(planned(1))
+    hand = counter.hand(lease=200)
+    commit, slept = hand.desk._commit, list[float]()
+
+    def stopped(rows: Sequence[tuple[Bench, Row]], others: Sequence[Outgoing] = ()) -> None:
+        commit(rows, others)
+        if any(row.entry.state == "sent" for _, row in rows) and not slept:
+            slept.append(time.monotonic())
+            while time.monotonic() < slept[0] + 0.25:
+                continue
+
+    hand.desk._commit = stopped  # type: ignore[method-assign]
+    hand.until(at_rest(counter, 1, hand), "the effect")
+    assert any("claimed anew" in problem for problem in hand.problems)
+    assert len(counter.crm.requests) == 1
