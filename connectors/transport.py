@@ -48,14 +48,14 @@ class ForbiddenAddress(NewConnectionError):  # noqa: N818
 
 
 class _Timed(HTTPConnection):
-    def send(self, data: Any) -> None:
+    def send(self, content: Any) -> None:
         """Asks once more whether it may leave, when all but the sending is done: a process may stop at any place."""
         if self.sock is None:
             self.connect()
         check = getattr(_own, "check", None)
         if check is not None:
             check()
-        super().send(data)
+        super().send(content)
 
     def getresponse(self) -> Any:
         """Status and headers, within the timeout in all: a timeout of a socket begins anew with every byte."""
