@@ -135,10 +135,18 @@ class TokenAuth:
         return AuthenticationFailed(f"{self._where()}: login was refused ({told or 'no reason given'}); {self._cure()}")
 
     def _cure(self) -> str:
-        return f"renew its credentials: renkei connect {self._settings.kind} --name {self._settings.connection}"
+        return _cure(self._settings)
 
     def _where(self) -> str:
-        return f"connection {self._settings.connection!r}"
+        return _where(self._settings)
+
+
+def _cure(settings: ConnectionSettings) -> str:
+    return f"renew its credentials: renkei connect {settings.kind} --name {settings.connection}"
+
+
+def _where(settings: ConnectionSettings) -> str:
+    return f"connection {settings.connection!r}"
 
 
 Named: TypeAlias = Callable[[ConnectionSettings, str], str]
@@ -297,8 +305,7 @@ class BasicAuth:
             return ""
         self._token = ""
         told = self._settings
-        cure = f"renew its credentials: renkei connect {told.kind} --name {told.connection}"
-        return f"connection {told.connection!r}: the CRM refused the user name or the access key; {cure}"
+        return f"{_where(told)}: the CRM refused the user name or the access key; {_cure(told)}"
 
     def forget(self, token: str) -> None:
         """Read the credentials again."""

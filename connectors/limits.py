@@ -61,18 +61,8 @@ class Limiter:
 
     # -- asking -----------------------------------------------------------
 
-    @contextmanager
-    def slot(self, now: int, rank: Rank = "rule", price: int = 1) -> Iterator[int]:
-        """The right to send one request inside the block: 0, or the milliseconds to wait before asking again."""
-        wait = self.enter(now, rank, price)
-        try:
-            yield wait
-        finally:
-            if wait == 0:
-                self.leave()
-
     def enter(self, now: int, rank: Rank = "rule", price: int = 1, follows: bool = False) -> int:
-        """The same without a block: after 0 call ``leave`` when the answer is there.
+        """The right to send a request, until ``leave``: 0, or the milliseconds to wait before asking again.
 
         What ``follows`` from a lookup does not wait for the rate, or the lookup was for nothing where one request is
         all that the rate lets through at once; whoever comes next pays for it.

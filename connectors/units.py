@@ -75,11 +75,6 @@ def group_of(command: Command) -> tuple[object, ...]:
     return (command.tab, command.operation, key, command.trigger_native, command.if_unmodified)
 
 
-def looks_first(command: Command, connector: Connector) -> bool:
-    """Whether the effect is looked up before the first try."""
-    return connector.looks_first(command)
-
-
 def rank_of(commands: Iterable[Command]) -> Rank:
     """Of which class a request is: that of its most urgent command."""
     return "rule" if any(command.lane == "live" for command in commands) else "bulk"
@@ -90,7 +85,7 @@ def batches(ready: Sequence[Unit], connector: Connector, most: Callable[[Command
     groups: dict[tuple[object, ...], list[Unit]] = {}
     for one in ready:
         command = one.command
-        alone = command.id if one.is_sent or looks_first(command, connector) else ""
+        alone = command.id if one.is_sent or connector.looks_first(command) else ""
         groups.setdefault((*group_of(command), alone), []).append(one)
     for units in groups.values():
         size = most(units[0].command)

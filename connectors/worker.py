@@ -18,7 +18,7 @@ from connectors.ledger import EffectRows, Entry, nobody_knows
 from connectors.limits import RANKS, Limiter, Rank
 from connectors.patience import Patience, Policy, apart, final, of, unmarked
 from connectors.rounds import Round, Turn
-from connectors.units import Unit, batches, joins, lane_of, looks_first, rank_of, unit
+from connectors.units import Unit, batches, joins, lane_of, rank_of, unit
 from connectors.waves import Alone, Answered, Crew
 from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater
 
@@ -185,7 +185,7 @@ class Worker:
     def _errands(self, ready: Sequence[Unit]) -> Iterator[Errand]:
         for units in batches(ready, self._connector, self._guarded.most):
             first = units[0]
-            yield Errand(units, first.is_sent or looks_first(first.command, self._connector))
+            yield Errand(units, first.is_sent or self._connector.looks_first(first.command))
 
     # -- what leaves ------------------------------------------------------
 

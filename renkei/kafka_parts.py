@@ -153,8 +153,8 @@ def kafka_capture_part(
     limiter = limiting.of(name, wired.connector)
     captures = tab_captures(wired, tabs.get(name, []), limiter, clock)
     sink = KafkaSink(office, framing, captures, clock, at=at)
-    wait = lambda now: limiter.wait(now, "capture")  # noqa: E731
     hints = noticing_of(wired.connector, folder.credentials(name), wired.asking, tabs.get(name, []))
+    wait = partial(limiter.wait, rank="capture")
     return CapturePart(name, captures, sink, interval, wired.connector, at, hints=hints, wait=wait)
 
 

@@ -183,8 +183,8 @@ def capture_part(
     limiter = limiting.of(name, wired.connector, store)
     captures = tab_captures(wired, tabs, limiter, clock)
     sink = LogSink(store, captures, _ledger(file, name)[0])
-    wait = lambda now: limiter.wait(now, "capture")  # noqa: E731
     hints = noticing_of(wired.connector, folder.credentials(name), wired.asking, tabs)
+    wait = partial(limiter.wait, rank="capture")
     return CapturePart(name, captures, sink, interval, wired.connector, hints=hints, wait=wait)
 
 

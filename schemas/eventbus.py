@@ -12,6 +12,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 PACKAGE = "eventbus.v1"
 SERVICE = f"{PACKAGE}.PubSub"
+ERROR = "sfdc.platform.eventbus.grpc."
+"""Before each error code in the trailing metadata."""
+
 LATEST, EARLIEST, CUSTOM = 0, 1, 2
 """Where a subscription begins: with new events, with the oldest that are kept, or after a replay id."""
 

@@ -30,7 +30,6 @@ SILENCE = 330.0
 _TIMEOUT = 15.0
 _LARGEST = 16 * 2**20
 _WORDS = re.compile(r"[\w.]{1,80}")
-_CODE = "sfdc.platform.eventbus.grpc."
 
 
 class Lost(Exception):  # noqa: N818
@@ -208,7 +207,7 @@ def refusal(error: grpc.RpcError) -> Exception:
     """What an error of the service means: a new login, waiting, starting over, or something for the operator."""
     status = error.code() if isinstance(error, grpc.Call) else None
     trailing: Any = error.trailing_metadata() if isinstance(error, grpc.Call) else None
-    told = next((str(value) for key, value in trailing or () if key == "error-code"), "").removeprefix(_CODE)
+    told = next((str(value) for key, value in trailing or () if key == "error-code"), "").removeprefix(eventbus.ERROR)
     code = told if _WORDS.fullmatch(told) else ""
     name = code or (status.name.lower() if status is not None else "the stream ended")
     if status is grpc.StatusCode.UNAUTHENTICATED or code == "service.auth.error":

@@ -13,6 +13,7 @@ from connectors.answers import text
 from connectors.base import Request, Response
 from connectors.checks import rejected
 from connectors.directory import Refused
+from connectors.echo import CLIENT
 from connectors.salesforce.deeds import Deed, query, rows_of, unclear
 from connectors.salesforce.session import SESSION
 from connectors.salesforce.values import API, is_id, literal
@@ -52,7 +53,7 @@ class Convert(Deed):
             '<?xml version="1.0" encoding="UTF-8"?>'
             f'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/" xmlns="{_SPACE}">'
             f"<e:Header><SessionHeader><sessionId>{SESSION}</sessionId></SessionHeader>"
-            "<CallOptions><client>renkei</client></CallOptions></e:Header>"
+            f"<CallOptions><client>{CLIENT}</client></CallOptions></e:Header>"
             f"<e:Body><convertLead><leadConverts>{lead}</leadConverts></convertLead></e:Body></e:Envelope>"
         )
         return Request(

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from connectors.answers import parsed
 from connectors.base import Request, Response
 from connectors.directory import Directory, Refused
+from connectors.echo import CLIENT
 from connectors.salesforce.values import API, JSON
 from connectors.salesforce.verdicts import Verdicts
 from connectors.settings import ConnectionSettings
@@ -81,7 +82,7 @@ def rows_of(response: Response) -> list[dict[str, Any]] | None:
 def headers(command: Command) -> dict[str, str]:
     """Who we are, and whether assignment rules may run; triggers and flows cannot be switched off from outside."""
     quiet = {} if command.trigger_native else {"Sforce-Auto-Assign": "false"}
-    return {"Sforce-Call-Options": "client=renkei", **quiet}
+    return {"Sforce-Call-Options": f"client={CLIENT}", **quiet}
 
 
 def encoded(text: str) -> str:

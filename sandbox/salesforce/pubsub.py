@@ -17,7 +17,6 @@ from schemas import eventbus
 
 MOST = 100
 """Events that one request may ask for."""
-CODE = "sfdc.platform.eventbus.grpc."
 ALL = "/data/ChangeEvents"
 _LOOK_EVERY = 0.05
 _CLIENTS = 32
@@ -240,7 +239,7 @@ def _bytes(replay: int) -> bytes:
 
 
 def _abort(context: grpc.ServicerContext, refusal: Refusal) -> NoReturn:
-    context.set_trailing_metadata((("error-code", CODE + refusal.code),))
+    context.set_trailing_metadata((("error-code", eventbus.ERROR + refusal.code),))
     context.abort(refusal.status, f"{refusal.text}. rpcId: {uuid4()}")
     raise AssertionError("abort raises")
 

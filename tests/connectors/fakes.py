@@ -1,9 +1,11 @@
 """A toy CRM and a command source in memory, so that the worker's stories need no network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from connectors.base import Connector, NoAnswer, NotSent, Request, Response
+from connectors.limits import Limiter, Rank
 from connectors.settings import ConnectionSettings
 from connectors.worker import Settled
 from schemas.codec import from_json, to_json
@@ -25,6 +27,17 @@ def create(number: int, **more: Any) -> Command:
 def update(number: int, record_id: str, **more: Any) -> Command:
     told: dict[str, Any] = {"fields": {"Stage": f"Stage {number}"}, **more}
     return Command(id=f"u{number}", connection="toy", tab="toy:Deals", operation="update", record_id=record_id, **told)
+
+
+@contextmanager
+def slot(limiter: Limiter, now: int, rank: Rank = "rule", price: int = 1) -> Iterator[int]:
+    """The right to send one request inside the block: 0, or the milliseconds to wait before asking again."""
+    wait = limiter.enter(now, rank, price)
+    try:
+        yield wait
+    finally:
+        if wait == 0:
+            limiter.leave()
 
 
 class ToyConnector(Connector):

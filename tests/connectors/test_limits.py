@@ -2,11 +2,11 @@
 
 from connectors.base import Limits
 from connectors.limits import Limiter
-from tests.connectors.fakes import NOW
+from tests.connectors.fakes import NOW, slot
 
 
 def sent(limiter: Limiter, now: int) -> bool:
-    with limiter.slot(now) as wait:
+    with slot(limiter, now) as wait:
         return wait == 0
 
 

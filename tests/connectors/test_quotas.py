@@ -11,7 +11,7 @@ from connectors.quota import Quota
 from connectors.retries import RESERVE, RetryBudget
 from connectors.view import view
 from schemas.values import DAY, HOUR, MINUTE, SECOND
-from tests.connectors.fakes import NOW
+from tests.connectors.fakes import NOW, slot
 
 
 def limiter(**limits: int) -> Limiter:
@@ -20,7 +20,7 @@ def limiter(**limits: int) -> Limiter:
 
 def sent(one: Limiter, now: int, rank: Rank = "rule", price: int = 1) -> int:
     """Milliseconds that a request has to wait; it is over at once where it need not."""
-    with one.slot(now, rank, price) as wait:
+    with slot(one, now, rank, price) as wait:
         return wait
 
 
@@ -176,7 +176,7 @@ def test_concurrency_falls_when_answers_take_longer_and_never_below_one() -> Non
 
 def test_who_may_wait_leaves_a_place_to_who_may_not() -> None:
     one = limiter(at_once=2)
-    with one.slot(NOW, "bulk") as first, one.slot(NOW, "bulk") as second, one.slot(NOW, "rule") as third:
+    with slot(one, NOW, "bulk") as first, slot(one, NOW, "bulk") as second, slot(one, NOW, "rule") as third:
         assert (first, second > 0, third) == (0, True, 0)
 
 

@@ -11,7 +11,7 @@ from connectors.limits import Limiter
 from connectors.registry import GROUP, Line, UnknownConnector, installed, kind_of, kinds
 from connectors.zoho import ZohoConnector
 from schemas.metadata import ConnectionMetadata
-from tests.connectors.fakes import ToyConnector, settings
+from tests.connectors.fakes import ToyConnector, settings, slot
 
 
 def point(name: str, value: str) -> EntryPoint:
@@ -49,7 +49,7 @@ def test_a_misspelled_kind_is_answered_with_the_nearest() -> None:
 
 
 def waits(limiter: Limiter, now: int) -> int:
-    with limiter.slot(now) as wait:
+    with slot(limiter, now) as wait:
         return wait
 
 
@@ -63,7 +63,7 @@ def test_a_bucket_lets_a_burst_through_and_then_a_steady_stream() -> None:
 
 
 def fail(limiter: Limiter) -> None:
-    with limiter.slot(0):
+    with slot(limiter, 0):
         assert waits(limiter, 0) > 0
         raise KeyError
 
