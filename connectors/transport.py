@@ -180,8 +180,10 @@ class Transport:
         except ValueError:
             raise NotSent(f"{self._where()}: this is no url") from None
         if parts.scheme != "https" and not (parts.scheme == "http" and self._settings.allow_private):
-            name = self._settings.connection
-            raise NotSent(f"connection {name!r}: {parts.scheme or 'no scheme'}: only https may be used")
+            raise NotSent(
+                f"{self._where()}: {parts.scheme or 'no scheme'}: only https may be used, unless the connection says "
+                "`allow_private: true` (`renkei connect --allow-private`)"
+            )
         return url
 
     def _session(self) -> requests.Session:

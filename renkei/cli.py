@@ -1,71 +1,88 @@
 """What a person types: every command of ``renkei``, each in a module of its own below ``commands/``."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from renkei.commands import (
-    agents,
-    broker,
-    check,
-    connect,
-    connectors,
-    demo,
-    diagram,
-    doctor,
-    explain,
-    init,
-    lag,
-    limits,
-    migrate,
-    parked,
-    run,
-    sandbox,
-    schema,
-    signal,
-    status,
-    streams,
-    test,
-    topics,
-)
 from renkei.options import EXPECTED
+
+_PLACES: Mapping[str, str] = {
+    "demo": "demo",
+    "init": "init",
+    "connect": "connect",
+    "doctor": "doctor",
+    "check": "check",
+    "test": "test",
+    "run": "run",
+    "topics": "topics",
+    "capture": "connectors",
+    "streams": "streams",
+    "connectors": "connectors",
+    "agents": "agents",
+    "migrate": "migrate",
+    "status": "status",
+    "lag": "lag",
+    "limits": "limits",
+    "explain": "explain",
+    "diagram": "diagram",
+    "parked": "parked",
+    "unknown": "parked",
+    "signal": "signal",
+    "schema": "schema",
+    "sandbox": "sandbox",
+    "broker": "broker",
+}
+"""In which module each command is; the function is called as the command."""
+
+
+class Commands(TyperGroup):
+    """The commands, each imported when it is typed: nobody waits for what another one needs."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All of them, in the order of the help."""
+        return list(_PLACES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, if there is one."""
+        if cmd_name in _PLACES and cmd_name not in self.commands:
+            self.commands[cmd_name] = _command(cmd_name)
+        return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that was typed; a misspelled one is answered with the nearest of all."""
+        if args[0] not in _PLACES:
+            self.commands = dict(commands())
+        return super().resolve_command(ctx, args)
+
+
+def commands() -> Mapping[str, Any]:
+    """All commands by name, with their arguments and options."""
+    return {name: _command(name) for name in _PLACES}
+
+
+def _command(name: str) -> Any:
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(getattr(import_module(f"renkei.commands.{_PLACES[name]}"), name))
+    return typer.main.get_command(alone)
+
 
 app = typer.Typer(
     name="renkei",
+    cls=Commands,
     help="Joins the change events of several CRMs into customer journeys and acts on what they say together.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    demo.demo,
-    init.init,
-    connect.connect,
-    doctor.doctor,
-    check.check,
-    test.test,
-    run.run,
-    topics.topics,
-    connectors.capture,
-    streams.streams,
-    connectors.connectors,
-    agents.agents,
-    migrate.migrate,
-    status.status,
-    lag.lag,
-    limits.limits,
-    explain.explain,
-    diagram.diagram,
-    parked.parked,
-    parked.unknown,
-    signal.signal,
-    schema.schema,
-    sandbox.sandbox,
-    broker.broker,
-)
-for _command in _COMMANDS:
-    app.command()(_command)
+
+
+@app.callback()
+def _top() -> None:
+    """Nothing is done before a command."""
 
 
 def main() -> None:

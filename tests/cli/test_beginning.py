@@ -1,7 +1,9 @@
 """A new project checks, tests and runs at once, without any CRM."""
 
 import json
+import sys
 from pathlib import Path
+from subprocess import run
 
 import pytest
 
@@ -71,3 +73,16 @@ def test_a_diagram_is_drawn_as_text_or_as_a_picture(new: Path) -> None:
     assert renkei("diagram", new, "--json").json["diagram"]["tabs"][0]["label"] == "shop.Orders"
     answer = renkei("diagram", new, "frist-orders")
     assert (answer.code, "Did you mean 'first-orders'?" in answer.err) == (1, True)
+
+
+def test_a_command_loads_no_other_one() -> None:
+    code = "from renkei.cli import main; sys.argv = ['renkei', 'schema', '--help']; main()"
+    tell = "print([name for name in sys.modules if name.startswith('renkei.commands.')])"
+    words = [sys.executable, "-c", f"import atexit, sys; atexit.register(lambda: {tell}); {code}"]
+    ran = run(words, check=True, capture_output=True, text=True)
+    assert ran.stdout.endswith("['renkei.commands.schema']\n")
+
+
+def test_a_misspelled_command_is_answered_with_the_nearest() -> None:
+    answer = renkei("statsu")
+    assert (answer.code, "Did you mean 'status'" in answer.err) == (2, True)

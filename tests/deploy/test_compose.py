@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
-from click import Command
 from jsonschema.validators import validator_for
 
-from renkei.cli import app
+from renkei.cli import commands
 from renkei.commands.sandbox import variables
 from renkei.folder import read_folder
 from sandbox.server import Sandbox
@@ -35,12 +33,6 @@ def test_it_is_valid_by_the_specification() -> None:
     wrong = compose()
     wrong["services"]["kafka"]["health_check"] = {}
     assert not validator.is_valid(wrong)
-
-
-def commands() -> dict[str, Command]:
-    group: Any = typer.main.get_command(app)
-    found: dict[str, Command] = group.commands
-    return found
 
 
 @pytest.mark.parametrize("words", [pytest.param(words, id=name) for name, words in ours() if words[0] not in NOT_YET])

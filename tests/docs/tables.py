@@ -6,18 +6,17 @@ A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``.
 import json
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
-import typer.main
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from renkei import settings
-from renkei.cli import app
+from renkei.cli import commands
 from rules import calendar_config, workflow_file
 from rules.actions import base
 from rules.actions.control import Arm
@@ -132,14 +131,6 @@ def _composed(annotation: object) -> str:
 
 
 # -- commands ------------------------------------------------------------------
-
-
-def commands() -> Mapping[str, click.Command]:
-    """The commands of the command line by name."""
-    group = typer.main.get_command(app)
-    assert hasattr(group, "commands")
-    found: Mapping[str, click.Command] = group.commands
-    return found
 
 
 def command_table(command: click.Command) -> str:
