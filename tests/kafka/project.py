@@ -51,6 +51,7 @@ class Process:
     """A command of the front door as a process, and what it printed."""
 
     def __init__(self, words: list[str], environment: Mapping[str, str]) -> None:
+        self.words = words
         line = [sys.executable, "-c", "from renkei.cli import main; main()", *words]
         self._inner = subprocess.Popen(
             line, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -149,8 +150,10 @@ class OnKafka:
         return sorted(one.outcome.command_id for one in found if isinstance(one, Report))
 
     def close(self) -> None:
+        """End all; what the processes said is shown where the test failed."""
         for one in self.started:
             one.close()
+            print("---", *one.words, *one.lines, sep="\n")
         self.planner.close()
         self.admin.delete([name for name in self.admin.topics() if name.startswith(self.prefix)])
         self.admin.close()
