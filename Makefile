@@ -29,7 +29,7 @@ demo: setup ## run the example journeys in three CRMs of the sandbox
 test: setup ## the tests (under ten minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 -m "not nightly and not fault and not installation"
 
-installations: setup ## whole installations over a real broker, with faults in their short forms
+installations: setup ## whole installations over a real broker, with faults in their short forms (under ten minutes)
 	@$(BIN)/python -m pytest -n 2 -m "installation and not fault"
 
 nightly: setup ## all tests but the longest runs of faults
@@ -45,7 +45,7 @@ lint: setup ## ruff
 types: setup ## mypy --strict over sources and tests
 	@$(BIN)/mypy
 
-check: test lint types ## all that CI runs
+check: test installations lint types ## all that CI runs
 
 bench: setup ## figures as JSON lines: make bench SUITE=core
 	@$(BIN)/python -m benchmarks $(SUITE)

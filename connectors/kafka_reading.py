@@ -73,6 +73,16 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the library
         self._changes.append(_Change(frozenset(Partition(*one) for one in revoked), None))
 
 
+class _Join:
+    """A join that counts as under way until the library has heard how it ended."""
+
+    is_done = False
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.add_callback, self.add_errback = inner.add_callback, inner.add_errback
+
+
 class _Watched(NamedTuple):
     """When a partition was last seen to move, or to have nothing to read."""
 
@@ -216,14 +226,19 @@ class Consumer:
     # -- inside --------------------------------------------------------------
 
     def _go_on_joining(self) -> None:
-        """Wait on for a join that is under way.
+        """Wait on for a join that is under way, or take up one that ended between two polls.
 
-        Where new metadata began it, the library sees no reason for it any more as soon as it is half done. If that is
-        between two polls, nobody takes up what the group gave out, no heartbeat is sent, and the member is silent.
+        The library throws one that ended away, and begins another: where the broker is slower than our polls, the group
+        would be given out anew for ever, and nobody would read. Where new metadata began it, the library sees no reason
+        for it any more as soon as it is half done: no heartbeat would be sent, and the member be silent.
         """
         coordinator = self._inner._coordinator
-        if self._group and coordinator.rejoining and not coordinator.rejoin_needed:
+        if not self._group or not coordinator.rejoining:
+            return
+        if not coordinator.rejoin_needed:
             coordinator.request_rejoin()
+        if coordinator._join_task is not None and not isinstance(coordinator._join_task, _Join):
+            coordinator._join_task = _Join(coordinator._join_task)
 
     def _unpark(self) -> None:
         """What was fetched of a partition while it was held is put aside, and taken up where the place for it is free.

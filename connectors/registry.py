@@ -107,12 +107,12 @@ def connect(
     check: Callable[[], None] | None = None,
     shelf: Shelf | None = None,
 ) -> Line:
-    """A connection that can be used; ``check`` is the last before a request leaves.
+    """A connection that can be used; ``check`` is the last before a request leaves. A login it does not hold back.
 
     Its token is kept on the ``shelf``, where there is one, for everybody who uses the connection.
     """
     known = metadata or ConnectionMetadata(connection=settings.connection)
-    return line(settings, credentials, known, lambda plain: plain if check is None else checking(plain, check), shelf)
+    return line(settings, credentials, known, lambda plain: plain, shelf, check)
 
 
 def line(
@@ -121,19 +121,30 @@ def line(
     metadata: ConnectionMetadata,
     around: Callable[[Send], Send],
     shelf: Shelf | None = None,
+    check: Callable[[], None] | None = None,
 ) -> Line:
-    """A connection whose requests, logins included, all pass through what is put ``around`` the network."""
+    """A connection whose requests, logins included, all pass through what is put ``around`` the network.
+
+    All but logins are asked about by ``check`` as they leave.
+    """
     kind = kind_of(settings.kind)
     settings = kind.completed(settings)
     connector = kind(settings, metadata)
     if isinstance(connector, HasOwnNetwork):
-        own = around(connector.network(credentials))
+        own = _checking(around(connector.network(credentials)), check)
         return Line(connector, own, own)
     plain = around(Transport(settings))
     auth = connector.authentication(credentials, plain)
     if shelf is not None:
         auth.share(shelf)
-    return Line(connector, authenticated(plain, auth), authenticated(plain, auth, stops=False))
+    # A login changes nothing in a CRM. Held back with the claim it was made for, it would never come about where it
+    # takes longer than a claim lasts, and every further claim would wait for it as long.
+    bound = _checking(plain, check)
+    return Line(connector, authenticated(bound, auth), authenticated(bound, auth, stops=False))
+
+
+def _checking(send: Send, check: Callable[[], None] | None) -> Send:
+    return send if check is None else checking(send, check)
 
 
 def _sentence(missing: str) -> str:

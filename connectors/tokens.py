@@ -74,17 +74,20 @@ class Shelf:
 class FileShelf(Shelf):
     """Keeps it in a private file (0600) too, so that all processes on this machine share one token and one count.
 
-    Where the file cannot be written, or is held for long, each process keeps its own.
+    Where the file cannot be written, or is held for long, each process keeps its own; it is waited for no second time
+    until it was free again.
     """
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.time) -> None:
         super().__init__(clock)
         self._file = file
+        self._is_free = True
 
     @contextmanager
     def open(self) -> Iterator[Kept]:
         """What lies there; what is changed is written when it is closed."""
-        with self._lock, _private(self._file) as stream:
+        with self._lock, _private(self._file, PATIENCE if self._is_free else 0.0) as stream:
+            self._is_free = stream is not None
             self._kept = _read(stream) or self._kept
             before = msgspec.json.encode(self._kept)
             try:
@@ -102,8 +105,8 @@ def shelf_at(file: Path, clock: Callable[[], float] = time.time) -> FileShelf:
 
 
 @contextmanager
-def _private(file: Path) -> Iterator[BinaryIO | None]:
-    """The file, locked against other processes; none where it cannot be used."""
+def _private(file: Path, patience: float) -> Iterator[BinaryIO | None]:
+    """The file, locked against other processes; none where it cannot be used, or not within so many seconds."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -112,18 +115,19 @@ def _private(file: Path) -> Iterator[BinaryIO | None]:
         return
     with os.fdopen(descriptor, "r+b") as stream:
         os.fchmod(descriptor, 0o600)
-        yield stream if _is_ours(descriptor) else None
+        yield stream if _is_ours(descriptor, patience) else None
 
 
-def _is_ours(descriptor: int) -> bool:
+def _is_ours(descriptor: int, patience: float) -> bool:
     """Whether the lock could be had; it goes with the file."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+    deadline = time.monotonic() + patience
+    while True:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
+        if time.monotonic() >= deadline:
+            return False
         time.sleep(0.02)
-    return False
 
 
 def _read(stream: BinaryIO | None) -> Kept | None:

@@ -67,29 +67,36 @@ class _Reset(Exception):  # noqa: N818 - it ends a connection and reaches nobody
 class _Connection:
     """One client's connection and the one behind it."""
 
-    def __init__(self, proxy: "Proxy", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._proxy, self._reader = proxy, reader
-        self._writers = [writer]
+    def __init__(self, proxy: "Proxy", taken: socket.socket) -> None:
+        self._proxy, self._taken = proxy, taken
+        self._writers: list[asyncio.StreamWriter] = []
         self.carried: dict[Way, int] = {"up": 0, "down": 0}
         """Bytes since the line was last set."""
 
     async def serve(self) -> None:
         """Carry both ways until both sides have ended, or one abruptly."""
         try:
+            asking, client = await self._connected(sock=self._taken)
             await self._proxy.moving()
-            reader, writer = await asyncio.open_connection(*self._proxy.upstream, limit=_CHUNK)
-            self._writers.append(writer)
+            answering, server = await self._connected(*self._proxy.upstream)
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._carry(self._reader, writer, "up"))
-                both.create_task(self._carry(reader, self._writers[0], "down"))
+                both.create_task(self._carry(asking, server, "up"))
+                both.create_task(self._carry(answering, client, "down"))
         except (OSError, _Reset, ExceptionGroup, asyncio.CancelledError):
             self.reset()
         finally:
             for writer in self._writers:
                 writer.close()
 
+    async def _connected(self, *address: Any, **more: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(*address, **more, limit=_CHUNK)
+        self._writers.append(writer)
+        return reader, writer
+
     def reset(self) -> None:
-        """End both sides with a TCP reset."""
+        """End both sides with a TCP reset, also where it was not served yet."""
+        if not self._writers:
+            self._taken.close()
         for writer in self._writers:
             if not writer.transport.is_closing():
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABRUPT)
@@ -148,7 +155,7 @@ class Proxy:
         self.port = port
         self.line = Line()
         self._loop, self._random = loop, random.Random(seed)  # noqa: S311 - a rehearsal must be repeatable
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._changed, self._moving = asyncio.Event(), asyncio.Event()
         self._moving.set()
         self._open: dict[_Connection, asyncio.Task[None]] = {}
@@ -181,14 +188,16 @@ class Proxy:
 
     async def open(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._came, "127.0.0.1", self.port, limit=_CHUNK)
+        self._listener = listener = socket.create_server(("127.0.0.1", self.port))
+        listener.setblocking(False)
+        self._loop.add_reader(listener, self._let_in, listener)
 
     async def close(self) -> None:
         """Listen no more, and reset what is open."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        await asyncio.sleep(0)  # whoever was let in just now is served first, so that it is known
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
         await self._reset()
         await asyncio.sleep(0)  # sockets close a turn later
 
@@ -215,16 +224,17 @@ class Proxy:
         """So many bytes more went through."""
         self._bytes[way] += size
 
-    async def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(self, reader, writer)
-        self._connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._open[connection] = task
+    def _let_in(self, listener: socket.socket) -> None:
+        """Take one client's connection. It is known from here on: asyncio's server tells of it some turns later."""
         try:
-            await connection.serve()
-        finally:
-            del self._open[connection]
+            taken, _ = listener.accept()
+        except OSError:  # it went away again
+            return
+        taken.setblocking(False)
+        self._connections += 1
+        connection = _Connection(self, taken)
+        self._open[connection] = task = self._loop.create_task(connection.serve())
+        task.add_done_callback(lambda _: self._open.pop(connection))
 
     async def _set(self, line: Line) -> None:
         self.line = line
@@ -235,14 +245,16 @@ class Proxy:
         self._changed = asyncio.Event()
         if line.is_cut:
             await self.close()
-        elif self._server is None:
+        elif self._listener is None:
             await self.open()
 
     async def _reset(self) -> None:
-        ended = list(self._open.values())
-        for task in ended:
+        ended = dict(self._open)
+        for task in ended.values():
             task.cancel()
-        await asyncio.gather(*ended, return_exceptions=True)
+        await asyncio.gather(*ended.values(), return_exceptions=True)
+        for connection in ended:
+            connection.reset()
 
 
 class Network:

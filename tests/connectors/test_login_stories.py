@@ -4,17 +4,20 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from connectors.credentials import SecretFile, credentials
+from connectors.base import NotSent
+from connectors.credentials import Credentials, SecretFile, credentials
+from connectors.lease import Lease
 from connectors.ledger import Ledger
 from connectors.limits import Limiter
 from connectors.registry import connect
 from connectors.rounds import Turn
-from connectors.tokens import Shelf
+from connectors.tokens import Kept, Shelf
 from connectors.worker import Worker
 from sandbox.faults import Fault
 from sandbox.server import Sandbox
@@ -184,3 +187,30 @@ def test_processes_that_begin_at_once_log_in_once(desk: Desk, tmp_path: Path) ->
     assert [one.communicate(timeout=60)[0] for one in started] == ["8\n"] * 3
     posts = [call for call in desk.crm.faults.calls() if call.method == "POST"]
     assert len(posts) == 1, posts
+
+
+class Occupied(Shelf):
+    """A shelf that somebody else is at: who opens it waits for longer than any claim lasts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+
+    @contextmanager
+    def open(self) -> Iterator[Kept]:
+        self.seconds += 60.0
+        with super().open() as kept:
+            yield kept
+
+
+def test_a_login_that_takes_longer_than_its_claim_lasts_comes_about_all_the_same(desk: Desk) -> None:
+    """Else every further claim would wait as long, and no command would ever leave."""
+    shelf = Occupied()
+    lease = Lease(2_500, lambda: shelf.seconds)
+    found = Credentials(desk.kind, desk.crm.credentials)
+    connector, send, _ = connect(desk.settings, found, desk.connector.metadata, lease.check, shelf)
+    lease.begin()
+    with pytest.raises(NotSent, match="claimed anew"):
+        connector.describe(send, [desk.words.tab])
+    lease.begin()
+    assert desk.words.tab in connector.describe(send, [desk.words.tab]).tabs

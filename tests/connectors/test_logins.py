@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,16 @@ def test_who_is_suspended_while_it_logs_in_holds_nobody_up_for_good(
     monkeypatch.setattr(tokens, "PATIENCE", 0.1)
     file, vendor = tmp_path / "zoho.json", Vendor()
     with FileShelf(file).open():
-        assert login(vendor, FileShelf(file)).token() == "t1"
-    assert login(Vendor(), FileShelf(file)).token() == "t1", "and later it is shared again"
+        own = login(vendor, FileShelf(file))
+        assert own.token() == "t1"
+        monkeypatch.setattr(tokens, "PATIENCE", 20.0)
+        began = time.monotonic()
+        own.forget("t1")
+        assert own.token() == "t2"
+        assert time.monotonic() - began < 10, "who is known to hold it is waited for once"
+    own.forget("t2")
+    assert own.token() == "t3"
+    assert login(Vendor(), FileShelf(file)).token() == "t3", "and later it is shared again"
 
 
 @pytest.mark.parametrize("content", [b"", b"torn{", b'{"token": 5}', b'{"logins": "x"}', b"\xff\x00"])

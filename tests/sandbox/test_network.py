@@ -1,5 +1,6 @@
 """The bad network does to real sockets exactly what its line says, and undoes it."""
 
+import gc
 import socket
 import threading
 import time
@@ -214,6 +215,18 @@ def test_healing_delivers_what_was_late(door: Proxy) -> None:
         until(lambda: door.counted.open == 1)
         door.heal()
         assert exactly(connection, 4) == b"late"
+
+
+def test_a_door_that_closes_while_clients_knock_leaves_no_socket_behind() -> None:
+    """What is left behind is told when it is collected; pytest makes that an error."""
+    with server() as address:
+        for _ in range(20):
+            with Network() as network:
+                door = network.proxy(address)
+                knocking = [connected(door) for _ in range(10)]
+            for one in knocking:
+                one.close()
+        gc.collect()
 
 
 def test_no_server_behind_the_door_is_a_reset(network: Network) -> None:
