@@ -12,6 +12,7 @@ from pathlib import Path
 import pydantic
 
 from connectors.credentials import Credentials, credentials
+from connectors.registry import kind_of
 from connectors.tokens import Shelf, shelf_at
 from connectors.vaults import place_of
 from renkei.settings import FILE, ProjectFile
@@ -25,6 +26,7 @@ from rules.project import Project
 from rules.publishing import Edition, compile_files
 from rules.source import read_yaml
 from rules.validation import validate
+from schemas.abilities import Abilities
 from schemas.metadata import ConnectionMetadata, Tab, Team, User
 
 STATE = ".renkei"
@@ -80,6 +82,8 @@ class Folder:
             templates=templates,
             actions=registry(installed_actions()),
             key_fields={name: one.key_field for name, one in self.settings.connections.items() if one.key_field},
+            abilities=self._abilities(),
+            may_delete={name: one.may_delete for name, one in self.settings.connections.items()},
         )
 
     def compile(self) -> Edition:
@@ -107,6 +111,13 @@ class Folder:
             users |= {address: User(id=address, email=address) for address in addresses}
             teams[name] = Team(id=name, name=name, members=tuple(addresses))
         return ConnectionMetadata(connection=connection, users=tuple(users.values()), teams=tuple(teams.values()))
+
+    def _abilities(self) -> dict[str, Abilities]:
+        """What each connection can do, as far as its kind tells."""
+        told = {
+            name: kind_of(one.kind).abilities(one.settings(name)) for name, one in self.settings.connections.items()
+        }
+        return {name: one for name, one in told.items() if one is not None}
 
     def _calendars(self) -> dict[str, Calendar]:
         calendars: dict[str, Calendar] = {}

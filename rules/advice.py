@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from rules.actions.base import ALIAS, WHO, Action, who_named, who_texts
-from rules.actions.messages import Webhook
+from rules.actions.messages import Email, Webhook
 from rules.actions.writes import Create
 from rules.analysis import OWNER_FIELDS
 from rules.book import Book
@@ -192,6 +192,8 @@ def _unfilled(one: Placed, action: Action, book: Book, project: Project) -> Iter
 def _unserved(one: Placed, action: Action, channels: frozenset[str]) -> Iterator[Problem]:
     """Messages that no connection would send."""
     channel = "webhook" if isinstance(action, Webhook) else "email" if action.verb in ("notify", "email") else ""
+    if isinstance(action, Email) and action.on is not None:
+        return  # the CRM itself sends it
     if channel and channel not in channels:
         key = find(one.document, one.path, getattr(action, action.verb), action.verb)
         hint = f"Add one to renkei.yaml: `{channel}: {{kind: {channel}}}`. Until then what is to be sent waits."
