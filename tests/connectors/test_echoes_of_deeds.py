@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
@@ -52,6 +53,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
+@contextmanager
 def desk_of(sandbox: Sandbox, kind: str) -> Iterator[Desk]:
     sandbox.clock.advance(10 * MINUTE)
     database = sqlite3.connect(":memory:")
@@ -64,12 +66,14 @@ def desk_of(sandbox: Sandbox, kind: str) -> Iterator[Desk]:
 
 @pytest.fixture(params=sorted(LEADS))
 def desk(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[Desk]:
-    yield from desk_of(sandbox, request.param)
+    with desk_of(sandbox, request.param) as made:
+        yield made
 
 
 @pytest.fixture
 def zoho(sandbox: Sandbox) -> Iterator[Desk]:
-    yield from desk_of(sandbox, "zoho")
+    with desk_of(sandbox, "zoho") as made:
+        yield made
 
 
 _numbers = iter(range(1, 10_000))
@@ -140,16 +144,15 @@ DEEDS = [
 def test_a_record_that_we_touched_is_ours_and_a_persons_edit_after_it_is_not(
     sandbox: Sandbox, kind: str, operation: str, fields: dict[str, Any]
 ) -> None:
-    desk = next(made := desk_of(sandbox, kind))
     tab, values, name = TOUCHES[kind]
-    one = desk.crm.insert(tab, {**values, name: f"{kind} {operation}"})
-    watch = desk.watch(tab)
-    watch.poll()
-    ask(desk, operation, tab, one, fields=fields)
-    assert ours(watch.poll()) == [True]
-    desk.crm.update(tab, one, {name: f"edited {operation} 🖊"})
-    assert ours(watch.poll()) == [False]
-    made.close()
+    with desk_of(sandbox, kind) as desk:
+        one = desk.crm.insert(tab, {**values, name: f"{kind} {operation}"})
+        watch = desk.watch(tab)
+        watch.poll()
+        ask(desk, operation, tab, one, fields=fields)
+        assert ours(watch.poll()) == [True]
+        desk.crm.update(tab, one, {name: f"edited {operation} 🖊"})
+        assert ours(watch.poll()) == [False]
 
 
 def test_a_touch_is_bound_to_its_time(zoho: Desk) -> None:
@@ -163,22 +166,25 @@ def test_a_touch_is_bound_to_its_time(zoho: Desk) -> None:
     assert ours(watch.poll()) == [False]
 
 
-@pytest.mark.parametrize(("kind", "notes"), [("zoho", "Notes"), ("vtiger", "ModComments"), ("salesforce", "Task")])
-def test_what_we_hang_on_a_record_is_ours(sandbox: Sandbox, kind: str, notes: str) -> None:
-    """A note; in Salesforce a call, which is a task, for nobody watches its notes."""
-    desk = next(made := desk_of(sandbox, kind))
-    words, watch = LEADS[kind], desk.watch(notes)
+NOTES = {"zoho": "Notes", "vtiger": "ModComments", "salesforce": "Task"}
+"""Where what we hang on a record is kept; in Salesforce a call, which is a task, for nobody watches its notes."""
+
+
+def test_what_we_hang_on_a_record_is_ours(desk: Desk) -> None:
+    kind, tab = desk.kind, LEADS[desk.kind].tab
+    watch = desk.watch(NOTES[kind])
     watch.poll()
-    about = lead(desk, f"noted {kind}") if kind != "zoho" else desk.crm.insert("Accounts", {"Account_Name": "noted"})
-    if kind == "salesforce":
-        times = {"start": "2027-02-01T09:00:00Z", "end": "2027-02-01T09:30:00Z", "day": "2027-02-01"}
-        fields = {"subject": "電話", "about": f"{kind}:{words.tab}/{about}", **times}
-        outcome = ask(desk, "call", "call", "", fields=fields)
+    if kind == "zoho":
+        tab, about = "Accounts", desk.crm.insert("Accounts", {"Account_Name": "noted"})
     else:
-        outcome = ask(desk, "note", "Accounts" if kind == "zoho" else words.tab, about, fields={"text": "話した"})
+        about = lead(desk, f"noted {kind}")
+    times = {"start": "2027-02-01T09:00:00Z", "end": "2027-02-01T09:30:00Z", "day": "2027-02-01"}
+    if kind == "salesforce":
+        outcome = ask(desk, "call", "call", "", fields={"subject": "電話", "about": f"{kind}:{tab}/{about}", **times})
+    else:
+        outcome = ask(desk, "note", tab, about, fields={"text": "話した"})
     [event] = watch.poll()
     assert (event.record_id, ours([event])) == (outcome.record_id, [True])
-    made.close()
 
 
 LEAD = ChangeEvent(
