@@ -123,8 +123,9 @@ def _asked_writes(rule: Rule, action: Action, project: Project) -> Iterator[Writ
     for asked in action.asks():
         connection = rule.workflow.tabs.get(asked.alias, "").partition(":")[0]
         ability = project.abilities.get(connection, {}).get(asked.operation, Ability())
-        for tab in ability.makes.values():
-            yield Write(f"{connection}:{tab}", CREATED, creates=True)
+        for name, tab in ability.makes.items():
+            if action.will_make(name):
+                yield Write(f"{connection}:{tab}", CREATED, creates=True)
         if ability.touches and asked.alias in rule.workflow.tabs and not isinstance(action, Delete):
             yield Write(rule.workflow.tabs[asked.alias], TOUCHED, True)
 

@@ -282,6 +282,10 @@ class Action(BaseModel):
         """The operations that it asks of a CRM beside writing a record's fields; for the checker."""
         return iter(())
 
+    def will_make(self, name: str) -> bool:
+        """Whether it makes what an ability calls so; a conversion may make less than it can."""
+        return True
+
     def marked(self, mark: str) -> Iterator[tuple[str, Any]]:
         """The declared keys with this mark, by name, those not given left out."""
         for key, declared in type(self).model_fields.items():

@@ -1,17 +1,15 @@
 """Converting a lead into an account, a contact and a deal (D-93)."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from rules.actions.base import TEXT, AliasName, FieldTexts, StepContext, TextSource, Who, filled
+from rules.actions.base import AliasName, FieldTexts, StepContext, TextSource, Who, filled
 from rules.actions.records import OnRecord, Told
 from rules.criteria.scope import UNKNOWN, Unknown
 from rules.templates.filters import text_of
 from schemas.values import is_empty
-
-Joined = bool | TextSource
 
 
 class Convert(OnRecord):
@@ -20,13 +18,17 @@ class Convert(OnRecord):
     verb: ClassVar[str] = "convert"
     keyed: ClassVar[bool] = True
     convert: AliasName = Field(description="The alias of the lead.")
-    account: Annotated[Joined, TEXT] = Field(
+    account: bool | TextSource = Field(
         True, description="`true`: a new account. The id of one: that is joined; if it is empty, a new one is made."
     )
-    contact: Annotated[Joined, TEXT] = Field(True, description="The same for the contact.")
+    contact: bool | TextSource = Field(True, description="The same for the contact.")
     deal: FieldTexts | None = Field(None, description="The fields of a new deal; no deal is made if left out.")
     status: TextSource | None = Field(None, description="The lead's status afterwards (Salesforce).")
     owner: Who | None = Field(None, description="The owner of what is made.")
+
+    def will_make(self, name: str) -> bool:
+        """A deal only if one is written; nothing where the author wants none."""
+        return bool({"Account": self.account, "Contact": self.contact, "Deal": self.deal}.get(name, True))
 
     def told(self, step: StepContext) -> Told:
         """What to join, and the new deal."""

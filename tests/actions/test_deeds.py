@@ -84,9 +84,13 @@ def test_the_values_of_a_transition_are_fields_of_its_record() -> None:
         ("{email: lead.Name, on: lead, text: x}", set()),
         ("{delete: lead}", set()),
         (
-            "{convert: lead}",
+            "{convert: lead, deal: {Deal_Name: x}}",
             {Write("zoho:Leads", TOUCHED, True), *(Write(f"zoho:{tab}", CREATED, creates=True)
                                                    for tab in ("Accounts", "Deals"))},
+        ),
+        (
+            "{convert: lead}",
+            {Write("zoho:Leads", TOUCHED, True), Write("zoho:Accounts", CREATED, creates=True)},
         ),
     ],
 )  # fmt: skip
@@ -109,7 +113,7 @@ tabs:
   deal: {module: zoho.Deals, match: {Lead: lead.id}}
 rules:
   lead:
-    - {name: turn, trigger: created, actions: [{convert: lead}]}
+    - {name: turn, trigger: created, actions: [{convert: lead, deal: {Name: x}}]}
   deal:
     - {name: back, trigger: created, actions: [{upsert: lead, key: {Name: "{{ deal.Name }}"}}]}
 """

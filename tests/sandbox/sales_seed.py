@@ -23,7 +23,10 @@ _MOMENT: dict[str, Any] = {"type": "text", "mandatory": True}
 def sales() -> Seed:
     """The seed of the three."""
     zoho = journey().zoho
-    zoho = zoho.model_copy(update={"tabs": {**zoho.tabs, **{name: _zoho(name) for name in _ZOHO}}})
+    deals = zoho.tabs["Deals"]
+    pipeline = Field(name="Pipeline", type="picklist", values=("Standard",))
+    deals = deals.model_copy(update={"fields": {**deals.fields, pipeline.name: pipeline}})
+    zoho = zoho.model_copy(update={"tabs": {**zoho.tabs, "Deals": deals, **{name: _zoho(name) for name in _ZOHO}}})
     others = load_seed({"salesforce": _salesforce(), "vtiger": _vtiger()})
     return others.model_copy(update={"zoho": zoho})
 
