@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
@@ -12,7 +13,8 @@ from pathlib import Path
 import pydantic
 
 from connectors.credentials import Credentials, credentials
-from connectors.registry import kind_of
+from connectors.registry import UnknownConnector, kind_of
+from connectors.settings import SettingsError
 from connectors.tokens import Shelf, shelf_at
 from connectors.vaults import place_of
 from renkei.settings import FILE, ProjectFile
@@ -113,11 +115,13 @@ class Folder:
         return ConnectionMetadata(connection=connection, users=tuple(users.values()), teams=tuple(teams.values()))
 
     def _abilities(self) -> dict[str, Abilities]:
-        """What each connection can do, as far as its kind tells."""
-        told = {
-            name: kind_of(one.kind).abilities(one.settings(name)) for name, one in self.settings.connections.items()
-        }
-        return {name: one for name, one in told.items() if one is not None}
+        """What each connection can do, as far as its kind tells; settings that are wrong are told by who uses them."""
+        found: dict[str, Abilities] = {}
+        for name, one in self.settings.connections.items():
+            with suppress(UnknownConnector, SettingsError, pydantic.ValidationError):
+                told = kind_of(one.kind).abilities(one.settings(name))
+                found |= {} if told is None else {name: told}
+        return found
 
     def _calendars(self) -> dict[str, Calendar]:
         calendars: dict[str, Calendar] = {}

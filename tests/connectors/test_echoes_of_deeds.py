@@ -198,6 +198,8 @@ CONVERTED = Command(id="c", connection="zoho", tab="zoho:Leads", operation="conv
     [
         ({}, {}, True),
         ({"actor": "ann"}, {}, False),  # she deleted it, whatever we did before
+        ({"client": "SfdcInternalAPI"}, {}, False),  # in the browser
+        ({"client": "renkei", "actor": "ann"}, {}, True),  # it says who it was
         ({"record_id": "8"}, {}, False),
         ({}, {"sent_at": None}, False),  # found converted: it never left
         ({}, {"outcome": Applied(command_id="c", record_id="7", duplicate=True)}, False),
