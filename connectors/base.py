@@ -10,6 +10,7 @@ from connectors.credentials import Credentials
 from connectors.notices import Notices
 from connectors.settings import ConnectionSettings
 from connectors.tokens import Shelf
+from schemas.abilities import Abilities
 from schemas.codec import from_json
 from schemas.commands import Command, Outcome, Rejected, Uncertain
 from schemas.events import ChangeEvent
@@ -190,8 +191,6 @@ class Connector(ABC):
     """Operations with a key whose effect is looked up before the first try, for CRMs without upsert."""
     never_blind: ClassVar[frozenset[str]] = frozenset()
     """Operations that are not repeated while their fate is unknown, whatever the command's ``on_unknown`` says."""
-    task_tab: ClassVar[str] = ""
-    """The tab in which the operation ``task`` creates records: describe it, so that its key field is known."""
     repeatable: ClassVar[frozenset[str]] = frozenset()
     """Operations that may be sent twice and still have one effect, so that no lookup is needed."""
     modified_field: ClassVar[str] = ""
@@ -221,6 +220,15 @@ class Connector(ABC):
     def completed(cls, settings: ConnectionSettings) -> ConnectionSettings:
         """The settings with what follows from them, such as the url of a data centre. Raises SettingsError."""
         return settings
+
+    @classmethod
+    def abilities(cls, settings: ConnectionSettings) -> Abilities | None:
+        """What such a connection can be asked to do, by operation; none: nobody knows, and the checker asks nothing.
+
+        The tabs that an operation makes records in are described with those of the workflows, so that their key fields
+        are known; and what it makes is known as an echo by them (D-60).
+        """
+        return None
 
     @abstractmethod
     def request(self, commands: Sequence[Command]) -> Request:

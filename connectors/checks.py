@@ -4,12 +4,13 @@ import re
 from collections.abc import Collection
 
 from connectors.answers import text
-from connectors.tasks import TASK, task_of
+from connectors.fields import milliseconds
+from connectors.tasks import ACTIVITIES, TASK, task_of
 from schemas.commands import Command, Rejected
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-_NEW = frozenset({"create", "upsert", TASK})
+_NEW = frozenset({"create", "upsert", *ACTIVITIES})
 _LINKS = frozenset({"link", "unlink"})
 
 
@@ -27,7 +28,9 @@ def refusal(command: Command, operations: Collection[str]) -> Rejected | None:
         return rejected(command, "bad_record_id", f"{operation} needs the id of one record")
     if not all(_NAME.fullmatch(name) for name in _names(command)):
         return rejected(command, "bad_name", "a tab or field name is not a plain word")
-    return _link_refusal(command) if operation in _LINKS else _task_refusal(command) if operation == TASK else None
+    if operation in ACTIVITIES:
+        return _activity_refusal(command)
+    return _link_refusal(command) if operation in _LINKS else None
 
 
 def rejected(command: Command, code: str, reason: str) -> Rejected:
@@ -43,12 +46,14 @@ def _link_refusal(command: Command) -> Rejected | None:
     return rejected(command, "bad_link", reason)
 
 
-def _task_refusal(command: Command) -> Rejected | None:
-    task = task_of(command)
+def _activity_refusal(command: Command) -> Rejected | None:
+    task, operation = task_of(command), command.operation
     if not task.subject.strip():
-        return rejected(command, "no_subject", "task needs the field `subject`")
+        return rejected(command, "no_subject", f"{operation} needs the field `subject`")
     if task.connection != command.connection or not (_NAME.fullmatch(task.tab) and _ID.fullmatch(task.record_id)):
-        return rejected(command, "bad_about", "task needs in the field `about` a record of its own connection")
+        return rejected(command, "bad_about", f"{operation} needs in the field `about` a record of its own connection")
+    if operation != TASK and any(milliseconds(one) is None for one in (task.start, task.end)):
+        return rejected(command, "bad_time", f"{operation} needs the fields `start` and `end`: 2026-01-31T09:00:00Z")
     return None
 
 

@@ -6,14 +6,16 @@ import msgspec
 
 from connectors.answers import holds
 from connectors.ledger import Entry
-from connectors.reading import READ
 from connectors.tasks import TASK
 from schemas.commands import Applied, Command
 from schemas.events import Chain, ChangeEvent
 from schemas.values import Image, Ref, Value, parse_instant, ref
 
-_OF_ROWS = frozenset({"create", "update", "upsert", "delete", TASK})
+OF_ROWS = frozenset({"create", "update", "upsert", "delete", TASK})
 """Operations whose fields are fields of a record; what others change is known by who changed it, and when."""
+
+MADE, TOUCHED, GONE = "made", "touched", "gone"
+"""What other operations do to records, one of them or several: see ``connectors.traces``."""
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,8 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     chain: Chain
     key: tuple[str, str] | None = None
     modified: int | None = None
+    within: tuple[int, int] | None = None
+    """Between which times it was made, where its fields do not tell."""
 
 
 CLIENT = "renkei"
@@ -64,8 +68,8 @@ class EchoBook:
 
     def _echoes(self, event: ChangeEvent, write: Written) -> bool:
         if event.op == "delete":
-            return write.operation == "delete" and self._ours(event, write)
-        if write.operation == "delete" or event.after is None:
+            return write.operation in _ENDS and self._ours(event, write)
+        if write.operation in _ENDS or event.after is None:
             return False
         if event.op == "create":
             return write.operation != "update" and _made(event.after, write) and self._ours(event, write)
@@ -73,12 +77,19 @@ class EchoBook:
 
     def _ours(self, event: ChangeEvent, write: Written) -> bool:
         """By who changed it, or by the very time that our write was answered with; without either, by content alone."""
+        if write.within is not None and not write.within[0] <= event.committed_at <= write.within[1]:
+            return False
+        if event.op == "delete" and not (event.actor or event.client):
+            return True  # nobody tells who did it, and what we took away is gone
         if event.client:
             return event.client == CLIENT
         if not self._user and write.modified is None:
             return event.op == "create"
         by_user = bool(self._user) and event.actor == self._user
         return by_user or (write.modified is not None and write.modified == event.committed_at)
+
+
+_ENDS = frozenset({"delete", GONE})
 
 
 def _told(event: ChangeEvent, write: Written) -> dict[str, Value]:
@@ -90,28 +101,31 @@ def _told(event: ChangeEvent, write: Written) -> dict[str, Value]:
 
 
 def _made(image: Image, write: Written) -> bool:
-    return write.operation == TASK or (write.key is not None and image.get(write.key[0]) == write.key[1])
+    return write.operation in {TASK, MADE} or (write.key is not None and image.get(write.key[0]) == write.key[1])
 
 
 def written(entry: Entry, modified_field: str) -> Written | None:
-    """What a ledger entry wrote; none where nothing was, or where it belongs to no chain."""
+    """What a ledger entry wrote into a row; none where nothing was, or where it belongs to no chain."""
     command, outcome = entry.command, entry.outcome
-    if command.operation == READ or command.chain is None:
+    if command.operation not in OF_ROWS or command.chain is None:
         return None
     if not isinstance(outcome, Applied) or not outcome.record_id:
         return None
-    told = outcome.fields.get(modified_field)
     return Written(
         record=ref(command.tab, outcome.record_id),
         operation=command.operation,
         fields=_fields(command),
         chain=command.chain,
         key=command.key,
-        modified=parse_instant(told) if isinstance(told, str) else None,
+        modified=modified_at(outcome, modified_field),
     )
 
 
+def modified_at(outcome: Applied, modified_field: str) -> int | None:
+    """The record's modified time that an outcome tells."""
+    told = outcome.fields.get(modified_field)
+    return parse_instant(told) if isinstance(told, str) else None
+
+
 def _fields(command: Command) -> dict[str, Value]:
-    if command.operation not in _OF_ROWS:
-        return {}
     return dict(command.fields) if command.key is None else {**command.fields, command.key[0]: command.key[1]}

@@ -8,7 +8,7 @@ from renkei.drift import drifts
 from renkei.folder import Folder
 from renkei.settings import FILE
 from renkei.stories import Story, read_stories
-from renkei.wiring import NO_METADATA, discover
+from renkei.wiring import NO_METADATA, asked_of, discover
 from rules.advice import Surroundings, examine
 from rules.book import Book, Workflow
 from rules.errors import Place, Problem, Problems, WorkflowError
@@ -63,9 +63,10 @@ def drifted(folder: Folder, name: str, now: ConnectionMetadata) -> list[Problem]
 
 
 def tabs_written(folder: Folder) -> dict[str, list[str]]:
-    """Per connection the tabs that the workflow files name, also where a file has errors."""
-    wanted: dict[str, set[str]] = {}
-    for draft in folder.compile().drafts:
+    """Per connection the tabs that the workflow files name, also where one has errors, and of what actions make."""
+    edition = folder.compile()
+    wanted = {name: set(tabs) for name, tabs in asked_of(folder, edition.book).items()}
+    for draft in edition.drafts:
         for part in draft.file.tabs.values():
             connection, _, tab = tab_name(part.module).partition(":")
             wanted.setdefault(connection, set()).add(tab)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
@@ -12,6 +13,8 @@ from pathlib import Path
 import pydantic
 
 from connectors.credentials import Credentials, credentials
+from connectors.registry import UnknownConnector, kind_of
+from connectors.settings import SettingsError
 from connectors.tokens import Shelf, shelf_at
 from connectors.vaults import place_of
 from renkei.settings import FILE, ProjectFile
@@ -25,6 +28,7 @@ from rules.project import Project
 from rules.publishing import Edition, compile_files
 from rules.source import read_yaml
 from rules.validation import validate
+from schemas.abilities import Abilities
 from schemas.metadata import ConnectionMetadata, Tab, Team, User
 
 STATE = ".renkei"
@@ -80,6 +84,8 @@ class Folder:
             templates=templates,
             actions=registry(installed_actions()),
             key_fields={name: one.key_field for name, one in self.settings.connections.items() if one.key_field},
+            abilities=self._abilities(),
+            may_delete={name: one.may_delete for name, one in self.settings.connections.items()},
         )
 
     def compile(self) -> Edition:
@@ -107,6 +113,15 @@ class Folder:
             users |= {address: User(id=address, email=address) for address in addresses}
             teams[name] = Team(id=name, name=name, members=tuple(addresses))
         return ConnectionMetadata(connection=connection, users=tuple(users.values()), teams=tuple(teams.values()))
+
+    def _abilities(self) -> dict[str, Abilities]:
+        """What each connection can do, as far as its kind tells; settings that are wrong are told by who uses them."""
+        found: dict[str, Abilities] = {}
+        for name, one in self.settings.connections.items():
+            with suppress(UnknownConnector, SettingsError, pydantic.ValidationError):
+                told = kind_of(one.kind).abilities(one.settings(name))
+                found |= {} if told is None else {name: told}
+        return found
 
     def _calendars(self) -> dict[str, Calendar]:
         calendars: dict[str, Calendar] = {}

@@ -13,10 +13,10 @@ import msgspec
 
 from connectors.base import BadLine, Capture, Connector, NoAnswer, NotSent, Polled
 from connectors.capture import CaptureFailed
-from connectors.echo import EchoBook
 from connectors.kafka_io import Fenced, KafkaTrouble, Refused
 from connectors.ledger import Entry, Ledger
 from connectors.limits import Limiter
+from connectors.traces import book_of
 from connectors.worker import Worker
 from renkei.timetable import Hints, Timetable, Wake
 from schemas import topics
@@ -230,7 +230,7 @@ class CapturePart:
         if self._connector is None or not events:
             return events
         recent = self._sink.recent(now - ECHO_WINDOW)
-        book = EchoBook.of(recent, self._connector.modified_field, self._connector.settings.user)
+        book = book_of(recent, self._connector, self._connector.settings.user)
         return [book.stamp(event) for event in events]
 
 

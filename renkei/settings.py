@@ -62,6 +62,7 @@ class ConnectionPart(Part):
     sender: str = Field("", description="The sender address of mails.")
     options: dict[str, str] = Field({}, description="What only this kind of connection knows.")
     key_field: str = Field("", description="The field that carries our key on records that we create.")
+    may_delete: list[str] = Field([], description="The tabs from which workflows may delete records; no others.")
     poll: str = Field("30 seconds", description="How often each tab is asked for changes.")
     files: list[FilePart] = Field([], description="The files of a connection of kind file.")
     limits: ConnectionLimitsPart | None = Field(None, description="What it may use; the vendor's unless named.")
@@ -91,7 +92,7 @@ class ConnectionPart(Part):
 
     def settings(self, name: str) -> ConnectionSettings:
         """The connector's view of the connection."""
-        own = {"key_field", "poll", "files", "secrets", "limits"}
+        own = {"key_field", "may_delete", "poll", "files", "secrets", "limits"}
         return ConnectionSettings(connection=name, **self.model_dump(exclude=own))
 
 

@@ -19,12 +19,18 @@ RECORD_VERBS = ("create", "update", "delete")
 STEP_VERBS = (*RECORD_VERBS, "signal", "advance", "at")
 """What can happen in a story: to a record, or to the clock."""
 WRITES = ("create", "update", "upsert", "assign")
-MESSAGES = ("notify", "email", "webhook", "task")
-EXPECTED_VERBS = (*WRITES, *MESSAGES, "fires", "nothing")
+MESSAGES = ("notify", "email", "webhook", "task", "event", "call", "note")
+DEEDS: Mapping[str, tuple[str, ...]] = {
+    "delete": (), "link": ("relation",), "unlink": ("relation",), "tag": ("tags",), "untag": ("tags",), "convert": (),
+    "transition": ("take",), "submit": (), "approve": (), "reject": (), "lock": (), "unlock": (),
+}  # fmt: skip
+"""What is asked of a CRM about one record beside writing its fields, with what a story can say of it."""
+EXPECTED_VERBS = (*WRITES, *MESSAGES, *DEEDS, "fires", "nothing")
 """What a story can expect."""
 _STEP_KEYS = {"signal": ("on", "id"), "advance": (), "at": ()}
 _EXPECTED_KEYS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(MESSAGES, ("times", "template", "subject")),
+    **{verb: ("times", "id", *words) for verb, words in DEEDS.items()},
     "assign": ("times", "id", "owner"), "fires": ("times", "on"), "nothing": (),
 }  # fmt: skip
 
@@ -39,7 +45,7 @@ class Line:
     record_id: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    """``times``, ``related_to``, ``template``, ``subject``, ``owner``, ``on``."""
+    """``times``, ``related_to``, ``template``, ``subject``, ``owner``, ``on``, and what a deed is about."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ class _Reader:
 
     def _expected_line(self, verb: str, raw: dict[str, Any], at: Path) -> Line:
         self._refuse_more(raw, (verb, *_EXPECTED_KEYS[verb]), at)
-        if verb == "assign":
+        if verb == "assign" or verb in DEEDS:
             self._check_alias(str(raw[verb]), (*at, verb))
         if verb == "fires":
             names = [part.name for parts in self._workflow.source.rules.values() for part in parts]

@@ -3,14 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from renkei.stories import MESSAGES, Line, Story
+from renkei.stories import DEEDS, MESSAGES, Line, Story
 from rules.actions.base import who_named, who_texts
+from rules.actions.messages import MAIL
 from rules.book import Book, Workflow
 from schemas.commands import Command
 from schemas.decisions import Decision
 from schemas.values import id_of, ref, same
 from streams.explaining import shown_ref
 from streams.testing import Driver
+
+_OPERATIONS = {"email": ("email", MAIL)}
+"""The operations of commands that a message may be, where they are not called like its verb."""
+_WORDS = {"task": "subject", "event": "subject", "call": "subject", "note": "text"}
+"""The field of a command by which a message is named, where that is not an address."""
 
 Found = Sequence[Command] | Sequence[Decision]
 
@@ -109,7 +115,10 @@ class _Seen:
                 if one.kind == "fired" and one.rule == line.subject and (not wanted or id_of(one.anchor) == wanted)
             ]  # fmt: skip
         if line.verb in MESSAGES:
-            return [one for one in self._commands if one.operation == line.verb and self._is_message(line, one)]
+            operations = _OPERATIONS.get(line.verb, (line.verb,))
+            return [one for one in self._commands if one.operation in operations and self._is_message(line, one)]
+        if line.verb in DEEDS:
+            return [one for one in self._commands if one.operation == line.verb and self._is_deed(line, one)]
         return [one for one in self._commands if self._is_write(line, one)]
 
     def _is_write(self, line: Line, command: Command) -> bool:
@@ -122,6 +131,12 @@ class _Seen:
             return False
         related = line.options.get("related_to")
         return self._has_fields(line, command) and (related is None or self._is_related(command, str(related)))
+
+    def _is_deed(self, line: Line, command: Command) -> bool:
+        if command.tab != self._workflow.tabs[line.subject] or line.record_id not in ("", command.record_id):
+            return False
+        said = {name: line.options[name] for name in DEEDS[line.verb] if name in line.options}
+        return all(command.fields.get("transition" if name == "take" else name) == said[name] for name in said)
 
     def _is_owner(self, line: Line, command: Command) -> bool:
         owner = line.options.get("owner")
@@ -146,7 +161,7 @@ class _Seen:
         written = getattr(step.action, line.verb)
         to = command.fields.get("to", [])
         sides = {self._who(str(line.subject)), str(line.subject), f"user:{line.subject}"}
-        came = str(command.fields.get("subject" if line.verb == "task" else "url", ""))
+        came = str(command.fields.get(_WORDS.get(line.verb, "url"), ""))
         return bool(sides & {*map(str, to), came}) or written == line.subject
 
     def _who(self, source: str) -> str:

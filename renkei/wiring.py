@@ -17,7 +17,7 @@ from connectors.file import JsonLines
 from connectors.ledger import Ledger, Remembered
 from connectors.limits import Limiter
 from connectors.metering import metered
-from connectors.registry import connect, kind_of
+from connectors.registry import connect
 from connectors.waves import Threads
 from connectors.worker import Worker
 from renkei.folder import Folder, with_metadata
@@ -29,10 +29,10 @@ from renkei.noticing import noticing_of
 from renkei.parts import CapturePart, Clock, FlowPart, LogSink, Part, Watched, WorkerPart
 from renkei.settings import ConnectionPart
 from renkei.tables import csv_rows
-from rules.actions.writes import Task
 from rules.book import Book
 from rules.durations import Duration
 from rules.errors import Place, refuse
+from schemas.abilities import Ability
 from schemas.commands import Lane
 from schemas.metadata import ConnectionMetadata
 from streams.embedded import Embedded
@@ -87,17 +87,18 @@ def discover(folder: Folder, tabs: Mapping[str, list[str]]) -> Folder:
 
 
 def asked_of(folder: Folder, book: Book) -> dict[str, list[str]]:
-    """Per CRM the tabs whose metadata is wanted: those of the workflows, and the one for tasks where they open some."""
+    """Per CRM the tabs whose metadata is wanted: those of the workflows, and of what actions make beside."""
     known = folder.settings.connections
     asked = {
         name: tabs for name, tabs in tabs_of(book).items() if name in known and known[name].kind not in NO_METADATA
     }
     for rule in book.all_rules():
         for action in (step.action for step in rule.steps.values()):
-            name = rule.workflow.tabs[action.on].partition(":")[0] if isinstance(action, Task) else ""
-            task_tab = kind_of(known[name].kind).task_tab if name in asked else ""
-            if task_tab and task_tab not in asked[name]:
-                asked[name].append(task_tab)
+            for one in action.asks():
+                name = rule.workflow.tabs[one.alias].partition(":")[0]
+                ability = folder.project.abilities.get(name, {}).get(one.operation, Ability())
+                if name in asked:
+                    asked[name] += [tab for tab in ability.makes.values() if tab not in asked[name]]
     return asked
 
 

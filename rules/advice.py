@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from rules.actions.base import ALIAS, WHO, Action, who_named, who_texts
-from rules.actions.messages import Webhook
+from rules.actions.messages import Email, Webhook
+from rules.actions.records import Delete
 from rules.actions.writes import Create
 from rules.analysis import OWNER_FIELDS
 from rules.book import Book
@@ -39,6 +40,7 @@ def examine(edition: Edition, project: Project, around: Surroundings) -> Problem
     for one in placed_rules(edition):
         found += _endless_on_purpose(one)
         found += _cautions(one)
+        found += _after_the_end(one)
         for action in (step.action for step in one.rule.steps.values()):
             found += _unknown_people(one, action, project, around.people)
             found += _unfindable(one, action, project)
@@ -61,6 +63,16 @@ def _endless_on_purpose(one: Placed) -> Iterator[Problem]:
     if one.part.loop == "intended" and one.rule.criteria is None:
         hint = "Write `criteria:` that turn false when the loop has done its work."
         yield one.document.problem((*one.path, "loop"), "`loop: intended` needs criteria that end the loop", hint)
+
+
+def _after_the_end(one: Placed) -> Iterator[Problem]:
+    """Actions after the deletion of the main record: the journey ends with it, and they with the journey (D-98)."""
+    for path in one.rule.top[:-1]:
+        action = one.rule.steps[path].action
+        if isinstance(action, Delete) and action.delete == one.rule.workflow.source.main_tab:
+            place = find(one.document, one.path, action.delete, "delete")
+            problem = "the journey ends with its main record: what follows this `delete` may be cancelled"
+            yield one.document.problem(place, problem, "Put the `delete` last.", "warning")
 
 
 # -- criteria ------------------------------------------------------------------
@@ -192,6 +204,8 @@ def _unfilled(one: Placed, action: Action, book: Book, project: Project) -> Iter
 def _unserved(one: Placed, action: Action, channels: frozenset[str]) -> Iterator[Problem]:
     """Messages that no connection would send."""
     channel = "webhook" if isinstance(action, Webhook) else "email" if action.verb in ("notify", "email") else ""
+    if isinstance(action, Email) and action.on is not None:
+        return  # the CRM itself sends it
     if channel and channel not in channels:
         key = find(one.document, one.path, getattr(action, action.verb), action.verb)
         hint = f"Add one to renkei.yaml: `{channel}: {{kind: {channel}}}`. Until then what is to be sent waits."

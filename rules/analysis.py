@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from rules.actions.base import Action
+from rules.actions.records import Delete
 from rules.actions.writes import Assign, Create, Upsert
 from rules.book import CompiledTrigger, DueTrigger, EventTrigger, FieldTrigger, Rule, StateTrigger
 from rules.criteria import tree as t
-from rules.lint import ANY_FIELD, CREATED, FieldOf, Repeat, RuleNode, Write
+from rules.lint import ANY_FIELD, CREATED, TOUCHED, FieldOf, Repeat, RuleNode, Write
 from rules.placed import Placed
 from rules.project import Project
 from rules.trees import ID, Tree
 from rules.workflow_file import FieldUpdated
+from schemas.abilities import Ability
 from schemas.values import Value
 
 OWNER_FIELDS = ("Owner", "OwnerId", "assigned_user_id")
@@ -113,6 +115,19 @@ def _writes(rule: Rule, tree: Tree, project: Project) -> Iterator[Write]:
             if creates:
                 yield from _unwritten(rule, alias, tree, project)
         yield from _owner_writes(rule, step.action, project)
+        yield from _asked_writes(rule, step.action, project)
+
+
+def _asked_writes(rule: Rule, action: Action, project: Project) -> Iterator[Write]:
+    """What a CRM does of its own accord when it is asked for more than fields: other records, and some change."""
+    for asked in action.asks():
+        connection = rule.workflow.tabs.get(asked.alias, "").partition(":")[0]
+        ability = project.abilities.get(connection, {}).get(asked.operation, Ability())
+        for name, tab in ability.makes.items():
+            if action.will_make(name):
+                yield Write(f"{connection}:{tab}", CREATED, creates=True)
+        if ability.touches and asked.alias in rule.workflow.tabs and not isinstance(action, Delete):
+            yield Write(rule.workflow.tabs[asked.alias], TOUCHED, True)
 
 
 def _unwritten(rule: Rule, alias: str, tree: Tree, project: Project) -> Iterator[Write]:

@@ -226,7 +226,7 @@ def _send(round_: Round, rule: Rule, fire: Fire, step: Step, drafts: tuple[Draft
             end(round_, fire, rule, "alarm", f"quarantined: {alternating} alternates between two values")
             return
         fire.awaits.append(command.id)
-        fire.sent[command.id] = Sent(_target(draft), command.fields, command.lane)
+        fire.sent[command.id] = Sent(_target(draft), dict(draft.written), command.lane)
         round_.commands.append(command)
 
 
@@ -248,7 +248,7 @@ def _with_following(round_: Round, rule: Rule, fire: Fire, draft: Draft) -> Draf
 
 
 def _can_go_along(step: Step) -> bool:
-    return step.action.verb in ("update", "link") and step.action.on_error == "stop"
+    return step.action.verb in ("update", "link", "unlink") and step.action.on_error == "stop"
 
 
 def _command(round_: Round, rule: Rule, fire: Fire, step: Step, draft: Draft) -> Command:

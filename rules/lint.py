@@ -22,6 +22,8 @@ CREATED = "*created"
 """The read of a rule that wakes when a record of the tab is created."""
 ANY_FIELD = "*"
 """The read of a rule that wakes at any edit of the tab."""
+TOUCHED = "*touched"
+"""The write of an action that changes a record, but no field that anybody could name before: tags, locks, states."""
 
 
 class Write(NamedTuple):
@@ -73,6 +75,8 @@ class _Edge:
         """The write as a chain names it."""
         if self.write.creates:
             return f"creates {self.write.tab}"
+        if self.write.field == TOUCHED:
+            return f"changes {self.write.tab}"
         return f"writes {self.write.tab}.{self.write.field}"
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import time
+from datetime import date, time
 
 from rules.actions.base import Target, due_duration, who_named, who_texts
 from rules.book import Rule, Step
@@ -121,6 +121,14 @@ class PlanningStep:
         at = calendar.at_clock(calendar.day(self.now), moment)
         tomorrow = calendar.add_days(calendar.day(self.now), Duration(1, "days"))
         return at if at > self.now else calendar.at_clock(tomorrow, moment)
+
+    def moment(self, day: str, clock: str) -> int:
+        """When the clock shows this on a day, in the workflow's zone."""
+        return self._rule.workflow.calendar.at_clock(date.fromisoformat(day), read_clock(clock))
+
+    def day(self, at: int) -> str:
+        """The day of an instant in the workflow's zone."""
+        return self._rule.workflow.calendar.day(at).isoformat()
 
     def _scope_of(self, row: str) -> JourneyScope:
         """The view from the anchor, or from the records that enclosing ``for_each`` bind, the innermost last."""

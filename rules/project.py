@@ -1,12 +1,13 @@
 """What a workflow may rely on: connections and their metadata, calendars, templates, actions."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from rules.actions.base import Action
 from rules.actions.registry import registry
 from rules.calendars import Calendar
+from schemas.abilities import Abilities
 from schemas.metadata import ConnectionMetadata, Tab
 
 
@@ -25,6 +26,10 @@ class Project:
     actions: Mapping[str, type[Action]] = field(default_factory=registry)
     key_fields: Mapping[str, str] = field(default_factory=dict)
     """Per connection the field that carries our key (D-42)."""
+    abilities: Mapping[str, Abilities] = field(default_factory=dict)
+    """Per connection what it can be asked to do; one that is not named is not checked."""
+    may_delete: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Per connection the tabs from which workflows may delete records (D-49); no others."""
 
     def tab(self, tab: str) -> Tab | None:
         """The metadata of ``connection:Tab``, if it is known."""

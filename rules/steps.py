@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from rules.abilities import refusals_of_asking
 from rules.actions.base import ALIAS, TEMPLATE, WHO, Action, who_texts
 from rules.actions.registry import NOT_BUILT
 from rules.book import Step
@@ -114,6 +115,7 @@ class StepCompiler:
         }
         template = next((self._template(name, at, context) for _, name in action.marked(TEMPLATE)), None)
         self._check_writes(action, at)
+        self.problems += refusals_of_asking(action, self._file, self._project, self._document, at)
         blocks = {
             name: self.block(steps, self._find_steps(raw, steps, at), f"{path}.{name}.", earlier, action.binds or bound)
             for name, steps in action.blocks()

@@ -1,9 +1,10 @@
 """Why each rule fired, or did not fire, for a record (D-103): read from the stages as they stand, changing nothing."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
+from rules.actions.base import ALIAS
 from rules.blame import blamed
 from rules.book import (
     CompiledTrigger,
@@ -13,6 +14,7 @@ from rules.book import (
     NamedTrigger,
     RecurringTrigger,
     Rule,
+    Step,
 )  # fmt: skip
 from rules.criteria.scope import Verdict
 from rules.rounds import Round
@@ -63,6 +65,8 @@ class RuleExplained:
     decisions: tuple[Decision, ...] = ()
     timers: tuple[Timer, ...] = ()
     fires: tuple[Fire, ...] = ()
+    steps: Mapping[str, str] = field(default_factory=dict)
+    """What each step of the rule does, by its path: ``convert lead``."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,14 @@ def _explained(round_: Round, rule: Rule, anchor: Ref, decisions: Sequence[Decis
         decisions=tuple(mine[-SHOWN_DECISIONS:]),
         timers=tuple(one for one in memory.timers.values() if (one.rule, one.anchor) == (rule.id, anchor)),
         fires=tuple(one for one in memory.fires.values() if (one.rule, one.anchor) == (rule.id, anchor)),
+        steps={path: step_words(step) for path, step in rule.steps.items()},
     )  # fmt: skip
+
+
+def step_words(step: Step) -> str:
+    """What a step does in two words: its verb, and the alias of the tab that it acts on, if it acts on one."""
+    alias = next((alias for _, alias in step.action.marked(ALIAS)), "")
+    return f"{step.action.verb} {alias}".strip()
 
 
 # -- the reason ------------------------------------------------------------------

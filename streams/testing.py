@@ -20,6 +20,7 @@ from streams.store import Store
 
 CHANNELS = {"email": "mail", "webhook": "webhook"}
 """The connections of messages in tests."""
+_MAKING = frozenset({"create", "upsert", "note", "task", "event", "call"})
 START = parse_instant("2026-01-05T09:00:00Z")  # a Monday
 
 
@@ -222,16 +223,33 @@ class Driver:
             self._report(command, Rejected(command_id=command.id, code=refusal.code, reason=refusal.reason))
             return
         record_id = command.record_id
-        if command.operation in ("create", "upsert"):
+        if command.operation in _MAKING:
             record_id = f"new-{command.id[:8]}"
         target = ref(command.tab, record_id)
-        fields = dict(command.fields)
-        if command.operation == "read":
-            fields = dict(self.records.get(target, {}))
         url = f"https://crm.example/{target}"
-        self._report(command, Applied(command_id=command.id, record_id=record_id, url=url, fields=fields))
-        if command.operation in ("create", "upsert", "update") and command.tab in self.book.read_fields:
-            self._echo(command, target, fields)
+        told = self._told(command, target)
+        self._report(command, Applied(command_id=command.id, record_id=record_id, url=url, fields=told))
+        if command.tab in self.book.read_fields:
+            self._come_back(command, target)
+
+    def _told(self, command: Command, target: Ref) -> dict[str, Any]:
+        """What the CRM says that it stored; of a conversion, the records that it made or joined."""
+        if command.operation == "read":
+            return dict(self.records.get(target, {}))
+        if command.operation != "convert":
+            return dict(command.fields)
+        wishes = {name: command.fields.get(name.lower()) for name in ("Account", "Contact", "Deal")}
+        made = {name: f"new-{command.id[:8]}-{name}" for name, wish in wishes.items() if wish}
+        return made | {name: wish for name, wish in wishes.items() if isinstance(wish, str)}
+
+    def _come_back(self, command: Command, target: Ref) -> None:
+        if command.operation == "delete":
+            if self.records.pop(target, None) is not None:
+                self.runtime.append([self.event(tab_of(target), id_of(target), "delete", None, command.chain)])
+        elif command.operation == "transition":
+            self._echo(command, target, command.fields.get("values", {}))
+        elif command.operation in ("create", "upsert", "update"):
+            self._echo(command, target, command.fields)
 
     def _echo(self, command: Command, target: Ref, fields: Mapping[str, Any]) -> None:
         """The write comes back as a change event that carries the chain (D-60)."""

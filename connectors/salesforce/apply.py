@@ -9,7 +9,8 @@ from connectors.credentials import Credentials
 from connectors.directory import Directory, Refused
 from connectors.reading import READ, not_found
 from connectors.salesforce import login, reading, verdicts
-from connectors.salesforce.approvals import Approve, Reject, Submit
+from connectors.salesforce.abilities import ABILITIES
+from connectors.salesforce.approvals import ITEM, Approve, Reject, Submit
 from connectors.salesforce.conversion import Convert
 from connectors.salesforce.deeds import Deed, owner_id
 from connectors.salesforce.describe import describe
@@ -18,12 +19,13 @@ from connectors.salesforce.notes import Note
 from connectors.salesforce.permissions import missing
 from connectors.salesforce.rows import MOST, Rows
 from connectors.salesforce.session import Login
-from connectors.salesforce.tasks import TAB, create_task
+from connectors.salesforce.tasks import create_activity
 from connectors.salesforce.topics import Tag, Untag
 from connectors.salesforce.values import is_id
 from connectors.salesforce.watching import watch
 from connectors.settings import ConnectionSettings
-from connectors.tasks import TASK
+from connectors.tasks import ACTIVITIES
+from schemas.abilities import Abilities
 from schemas.commands import Command, Outcome, Rejected
 from schemas.metadata import ConnectionMetadata
 
@@ -31,7 +33,7 @@ _DEEDS: Mapping[str, type[Deed]] = {
     "tag": Tag, "untag": Untag, "note": Note, "convert": Convert, "submit": Submit, "approve": Approve,
     "reject": Reject, "mail": Mail,
 }  # fmt: skip
-_ROWS = frozenset({"create", "update", "upsert", "delete", "link", "unlink", TASK})
+_ROWS = frozenset({"create", "update", "upsert", "delete", "link", "unlink", *ACTIVITIES})
 
 
 class SalesforceConnector(Connector):
@@ -46,9 +48,7 @@ class SalesforceConnector(Connector):
     limits = Limits(per_minute=1200, at_once=8)
     modified_field = "SystemModstamp"
     repeatable = frozenset({READ, "tag", "untag"})
-    never_blind = frozenset({"create", TASK, "note", "convert", "submit", "approve", "reject"})
-    look_first = frozenset({"approve", "reject"})
-    task_tab = TAB
+    never_blind = frozenset({"create", *ACTIVITIES, "note", "convert", "submit", "approve", "reject"})
 
     def __init__(self, settings: ConnectionSettings, metadata: ConnectionMetadata) -> None:
         super().__init__(settings, metadata)
@@ -61,6 +61,10 @@ class SalesforceConnector(Connector):
     def most(self, command: Command) -> int:
         """200 rows; 1 where a condition holds for one record, or the operation is about one."""
         return 1 if command.if_unmodified is not None else super().most(command)
+
+    def looks_first(self, command: Command) -> bool:
+        """A decision about a record needs the work item that waits for it."""
+        return command.operation in {"approve", "reject"} and not command.record_id.startswith(ITEM)
 
     def usage(self, response: Response) -> Sequence[Usage]:
         """The calls left of the day, which every answer tells."""
@@ -115,6 +119,11 @@ class SalesforceConnector(Connector):
         return deed.found(command, response) if deed else self._rows.found(self._plain([command])[0], response)
 
     @classmethod
+    def abilities(cls, settings: ConnectionSettings) -> Abilities:
+        """The same for every connection."""
+        return ABILITIES
+
+    @classmethod
     def completed(cls, settings: ConnectionSettings) -> ConnectionSettings:
         """With the login host where no url is named."""
         return login.completed(settings)
@@ -144,7 +153,7 @@ class SalesforceConnector(Connector):
         return missing(send, tabs)
 
     def _plain(self, commands: Sequence[Command]) -> list[Command]:
-        return [create_task(one, self.metadata) if one.operation == TASK else one for one in commands]
+        return [create_activity(one, self.metadata) if one.operation in ACTIVITIES else one for one in commands]
 
     def _own_refusal(self, command: Command) -> Rejected | None:
         if command.operation in self._deeds:

@@ -10,6 +10,7 @@ import msgspec
 from connectors.answers import parsed, text
 from connectors.base import Request, Response
 from connectors.checks import rejected
+from connectors.directory import Refused
 from connectors.salesforce.deeds import Deed, headers, post, query, rows_of, unclear
 from connectors.salesforce.values import literal
 from connectors.salesforce.verdicts import first_error
@@ -28,8 +29,8 @@ class _Approval(Deed):
 
     def request(self, command: Command) -> Request:
         """One action."""
-        given = command.fields
-        approvers = given.get("approvers")
+        given, approvers = command.fields, self._approvers(command)
+        assert not isinstance(approvers, Refused), "refused commands are not sent"
         wish: dict[str, Any] = {
             "actionType": self.action,
             "contextId": command.record_id,
@@ -57,11 +58,19 @@ class _Approval(Deed):
         return self.verdicts.failure(command, error)
 
     def refusal(self, command: Command) -> Rejected | None:
-        """Refuses approvers that are no ids."""
-        approvers = command.fields.get("approvers")
-        if approvers is None or (isinstance(approvers, list) and all(text(one).isalnum() for one in approvers)):
-            return None
-        return rejected(command, "bad_approvers", f"{command.operation} takes in `approvers` a list of user ids")
+        """Refuses approvers that nobody is."""
+        approvers = self._approvers(command)
+        return rejected(command, approvers.code, approvers.reason) if isinstance(approvers, Refused) else None
+
+    def _approvers(self, command: Command) -> list[str] | Refused:
+        """User ids: given as such, or as ``user:…``, ``manager:…``, ``team:…`` (one member)."""
+        named = command.fields.get("approvers", [])
+        if not isinstance(named, list) or not all(text(one) for one in named):
+            reason = f"{command.operation} takes in `approvers` a list of users"
+            return Refused("bad_approvers", reason)
+        found = [one if one.isalnum() else self.directory.member(one, command.id) for one in named]
+        refused = next((one for one in found if isinstance(one, Refused)), None)
+        return refused or [one if isinstance(one, str) else one.id for one in found if not isinstance(one, Refused)]
 
 
 class Submit(_Approval):
@@ -93,18 +102,11 @@ class Submit(_Approval):
 
 
 class _Decide(_Approval):
-    """Needs the id of a work item (04i…), or of a record and a key: then what waits for the record is looked up first.
+    """Needs the id of a work item (04i…), or of a record: then what waits for the record is looked up first.
 
     A decision that was not answered is not repeated unless its work item still waits; if it does not, somebody has
     decided, and who it was is for a person to find out.
     """
-
-    def refusal(self, command: Command) -> Rejected | None:
-        """Refuses a decision about a record that could not be looked up first."""
-        if command.record_id.startswith(ITEM) or command.key is not None:
-            return super().refusal(command)
-        reason = f"{command.operation} needs the id of a work item (04i…), or a key, so that it is looked up first"
-        return rejected(command, "no_key", reason)
 
     def find(self, command: Command) -> Request:
         """The work item, or those that wait for the record."""

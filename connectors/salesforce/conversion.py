@@ -24,16 +24,15 @@ STATUS = "Closed - Converted"
 """The status of converted leads in an organisation as delivered; the option ``converted_status`` names another."""
 
 _SPACE = "urn:partner.soap.sforce.com"
-_IDS = {"account_id": "accountId", "contact_id": "contactId", "deal_id": "opportunityId"}
-_STORED = {
-    "account_id": "ConvertedAccountId", "contact_id": "ConvertedContactId", "deal_id": "ConvertedOpportunityId",
-}  # fmt: skip
+_IDS = {"Account": "accountId", "Contact": "contactId", "Deal": "opportunityId"}
+_STORED = {"Account": "ConvertedAccountId", "Contact": "ConvertedContactId", "Deal": "ConvertedOpportunityId"}
 _DEAL = {"id", "Name", "name"}
 
 
 class Convert(Deed):
     """``convert``: ``account`` and ``contact`` (true: a new one; an id: that one), ``deal`` (its ``name`` or ``id``;
-    none: no deal), ``status``; the command's owner owns what is new."""
+    none: no deal), ``status``; the command's owner owns what is new. The outcome's ``Account``, ``Contact`` and
+    ``Deal`` are the ids of the three."""
 
     def refusal(self, command: Command) -> Rejected | None:
         """Refuses what Salesforce cannot do: converting into no account or contact, or into a deal with more fields."""

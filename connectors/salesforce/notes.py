@@ -21,13 +21,14 @@ LONGEST = 255
 
 
 class Note(Deed):
-    """``note``: its fields are ``title`` and ``text``, its record is the one that it hangs on."""
+    """``note``: its fields are ``title`` (its first line where none is given) and ``text``, its record is the one that
+    it hangs on."""
 
     def refusal(self, command: Command) -> Rejected | None:
         """Refuses a note that says nothing."""
-        if text(command.fields.get("text")).strip() and text(command.fields.get("title")).strip():
+        if text(command.fields.get("text")).strip():
             return None
-        return rejected(command, "bad_note", "note needs the fields `title` and `text`")
+        return rejected(command, "bad_note", "note needs the field `text`")
 
     def request(self, command: Command) -> Request:
         """Both records, or neither."""
@@ -77,7 +78,8 @@ class Note(Deed):
         return self.verdicts.applied(command, text(rows[0].get("ContentDocumentId")), duplicate=True)
 
     def _title(self, command: Command) -> str:
-        title = text(command.fields.get("title")).strip()
+        first = text(command.fields.get("text")).strip().partition("\n")[0]
+        title = text(command.fields.get("title")).strip() or first.strip()
         mark = f" [{sha256(command.id.encode()).hexdigest()[:8]}]" if self._marks(command) else ""
         return title[: LONGEST - len(mark)] + mark
 

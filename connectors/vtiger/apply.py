@@ -15,27 +15,24 @@ from connectors.directory import Directory, Refused
 from connectors.fields import field_types, milliseconds
 from connectors.reading import READ, not_found
 from connectors.settings import ConnectionSettings
-from connectors.tasks import TASK
+from connectors.tasks import ACTIVITIES
 from connectors.vtiger import conversion, describe, reading, surface
+from connectors.vtiger.abilities import CLOUD_ONLY, abilities
 from connectors.vtiger.capture import capture
 from connectors.vtiger.clashes import clash
 from connectors.vtiger.conversion import CONVERT
 from connectors.vtiger.mangling import Mangling
 from connectors.vtiger.surface import DUPLICATE, envelope, error_code, surface_of
-from connectors.vtiger.tasks import NOTE, TAB, create_note, create_task
+from connectors.vtiger.tasks import NOTE, create_activity, create_note
 from connectors.vtiger.values import image, write
+from schemas.abilities import Abilities
 from schemas.codec import to_json
 from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater, Uncertain
 from schemas.metadata import ConnectionMetadata
 from schemas.values import Value
 
 TAGS = {"tag": "tags_add", "untag": "tags_delete"}
-_CLOUD_ONLY = {
-    "unlink": "webservice.php cannot take a link away: clear the lookup field with an update",
-    "tag": "webservice.php cannot write tags: keep a mark in a field instead",
-    "untag": "webservice.php cannot write tags: keep a mark in a field instead",
-}
-_OPERATIONS = frozenset({"create", "update", "upsert", "delete", "link", READ, TASK, NOTE, CONVERT, *_CLOUD_ONLY})
+_OPERATIONS = frozenset({"create", "update", "upsert", "delete", "link", READ, *ACTIVITIES, NOTE, CONVERT, *CLOUD_ONLY})
 _LINKS = {"link": "add_related", "unlink": "delete_related"}
 _CONDITIONAL = frozenset({"update", "delete"})
 _TRY_AGAIN = frozenset({"TOO_MANY_REQUESTS"})
@@ -46,18 +43,17 @@ class VtigerConnector(Connector):
     """Vtiger's two surfaces: one record per call, no upsert; a key is looked up before a create (D-42).
 
     A module's unique rule is not safe against two creates at once, so one worker serves a connection. A ``task`` is a
-    create in Calendar, a ``note`` one in ModComments. A write with ``if_unmodified`` reads the record's modified time
-    before it writes: Vtiger has no conditional write, so a change between the two requests, or within the second of
-    the modified time that was seen, is overwritten.
+    create in Calendar, an ``event`` or ``call`` one in Events, a ``note`` one in ModComments. A write with
+    ``if_unmodified`` reads the record's modified time before it writes: Vtiger has no conditional write, so a change
+    between the two requests, or within the second of the modified time that was seen, is overwritten.
     """
 
     kind = "vtiger"
     limits = Limits(per_minute=600, at_once=4)
     batch: ClassVar[Mapping[str, int]] = {}
-    look_first = frozenset({"create", "upsert", TASK, NOTE, CONVERT})
+    look_first = frozenset({"create", "upsert", *ACTIVITIES, NOTE, CONVERT})
     repeatable = frozenset({*_LINKS, *TAGS, READ, CONVERT})
-    never_blind = frozenset({"create", TASK, NOTE})
-    task_tab = TAB
+    never_blind = frozenset({"create", *ACTIVITIES, NOTE})
     modified_field = "modifiedtime"
 
     def __init__(self, settings: ConnectionSettings, metadata: ConnectionMetadata) -> None:
@@ -66,6 +62,11 @@ class VtigerConnector(Connector):
         self._zone = ZoneInfo(settings.zone)
         self._surface = surface_of(settings)
         self._mangling = Mangling(settings.options, metadata)
+
+    @classmethod
+    def abilities(cls, settings: ConnectionSettings) -> Abilities:
+        """Those of its surface."""
+        return abilities(surface_of(settings).cloud)
 
     def price(self, request: Request) -> int:
         """One call of the cloud's day; the open source edition counts nothing."""
@@ -166,8 +167,8 @@ class VtigerConnector(Connector):
 
     def _unable(self, command: Command) -> Rejected | None:
         operation, fields = command.operation, command.fields
-        if operation in _CLOUD_ONLY and not self._surface.cloud:
-            return rejected(command, "not_supported", _CLOUD_ONLY[operation])
+        if operation in CLOUD_ONLY and not self._surface.cloud:
+            return rejected(command, "not_supported", CLOUD_ONLY[operation])
         if operation in TAGS and not (fields.get("tags") and _is_texts(fields["tags"])):
             return rejected(command, "no_tags", f"{operation} needs the field `tags`, a list of names")
         if operation == NOTE and not (text(fields.get("text")).strip() or text(fields.get("title")).strip()):
@@ -184,7 +185,9 @@ class VtigerConnector(Connector):
     def _plain(self, command: Command) -> Command:
         if command.operation == NOTE:
             return create_note(command, self.metadata)
-        return create_task(command, self.metadata, self._zone) if command.operation == TASK else command
+        if command.operation in ACTIVITIES:
+            return create_activity(command, self.metadata, self._zone)
+        return command
 
     def _owner(self, command: Command) -> str | Refused:
         if command.owner:

@@ -11,8 +11,9 @@ from connectors.directory import Refused
 from connectors.notices import Notices, place_of
 from connectors.reading import READ
 from connectors.settings import ConnectionSettings
-from connectors.tasks import TASK
+from connectors.tasks import ACTIVITIES
 from connectors.zoho import centres, credit, permissions
+from connectors.zoho.abilities import ABILITIES
 from connectors.zoho.blueprint import Transition
 from connectors.zoho.capture import capture
 from connectors.zoho.conversion import Conversion
@@ -24,13 +25,14 @@ from connectors.zoho.marks import Marks
 from connectors.zoho.notes import Notes
 from connectors.zoho.reading import Reading
 from connectors.zoho.rows import ASSIGN, MOST, Rows
-from connectors.zoho.tasks import TAB, create_task
+from connectors.zoho.tasks import create_activity
 from connectors.zoho.verbs import Ground, Verb
 from connectors.zoho.watching import ZohoNotices
+from schemas.abilities import Abilities
 from schemas.commands import Command, Outcome, Rejected
 from schemas.metadata import ConnectionMetadata
 
-_BATCHED = ("create", "update", "upsert", "delete", ASSIGN, "tag", "untag", "note", TASK)
+_BATCHED = ("create", "update", "upsert", "delete", ASSIGN, "tag", "untag", "note", *ACTIVITIES)
 
 
 class ZohoConnector(Connector):
@@ -44,8 +46,7 @@ class ZohoConnector(Connector):
     batch: ClassVar[Mapping[str, int]] = dict.fromkeys(_BATCHED, MOST)
     limits = Limits(per_minute=600, at_once=5)
     repeatable = frozenset({READ, "tag", "untag"})
-    never_blind = frozenset({"create", TASK, "note", "convert", "transition"})
-    task_tab = TAB
+    never_blind = frozenset({"create", *ACTIVITIES, "note", "convert", "transition"})
     modified_field = "Modified_Time"
 
     def __init__(self, settings: ConnectionSettings, metadata: ConnectionMetadata) -> None:
@@ -100,6 +101,11 @@ class ZohoConnector(Connector):
         return self._verb(command).found(self._plain(command), response)
 
     @classmethod
+    def abilities(cls, settings: ConnectionSettings) -> Abilities:
+        """The same for every connection."""
+        return ABILITIES
+
+    @classmethod
     def completed(cls, settings: ConnectionSettings) -> ConnectionSettings:
         """With the urls of its data centre."""
         return centres.completed(settings)
@@ -136,7 +142,7 @@ class ZohoConnector(Connector):
         return permissions.missing(send, tabs, self.settings.options)
 
     def _plain(self, command: Command) -> Command:
-        return create_task(command, self.metadata) if command.operation == TASK else command
+        return create_activity(command, self.metadata) if command.operation in ACTIVITIES else command
 
     def _verb(self, command: Command) -> Verb:
         return self._verbs[command.operation]
@@ -146,7 +152,7 @@ def _verbs(ground: Ground, reading: Reading) -> Mapping[str, Verb]:
     """What does each operation."""
     rows, links, marks, locks = Rows(ground), Links(ground), Marks(ground), Locks(ground)
     return {
-        **dict.fromkeys(("create", "update", "upsert", "delete", ASSIGN, TASK), rows),
+        **dict.fromkeys(("create", "update", "upsert", "delete", ASSIGN, *ACTIVITIES), rows),
         **dict.fromkeys(("link", "unlink"), links), **dict.fromkeys(("tag", "untag"), marks),
         **dict.fromkeys(("lock", "unlock"), locks), "note": Notes(ground), "convert": Conversion(ground),
         "transition": Transition(ground), "mail": Mails(ground), READ: reading,

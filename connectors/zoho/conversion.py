@@ -25,7 +25,8 @@ class Conversion(Verb):
         if tab(command) != "Leads":
             return rejected(command, "unknown_operation", "only leads are converted")
         for name in ("account", "contact"):
-            if not isinstance(command.fields.get(name, True), bool | str):
+            wish = command.fields.get(name, True)
+            if wish is not True and not isinstance(wish, str):  # Zoho always makes both
                 return rejected(command, "bad_value", f"field {name}: it takes true, or the id of a record")
         deal = command.fields.get("deal")
         if deal is not None and not isinstance(deal, dict):

@@ -1,9 +1,10 @@
 """``renkei explain``: why rules fired, or did not fire, for a record, at any time (D-103)."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, NoReturn
 
 import typer
@@ -144,7 +145,7 @@ def _rule_lines(one: RuleExplained) -> Iterator[str]:
         due = format_instant(timer.due) if timer.due is not None else "once its data is known"
         yield f"  timer ({timer.kind}): due {due}"
     yield from (f"  fire {fire.id}: {fire.state}, {len(fire.todo)} steps to go" for fire in one.fires)
-    yield from (f"  {_decision(decision)}" for decision in one.decisions)
+    yield from (f"  {_decision(decision, one.steps)}" for decision in one.decisions)
 
 
 def _way(way: Way) -> str:
@@ -153,8 +154,9 @@ def _way(way: Way) -> str:
     return f"{way.alias} ({way.by}): {shown}{more}{'' if way.complete else ', and not all are known yet'}"
 
 
-def _decision(one: Decision) -> str:
-    parts = [one.kind, f"step {one.step}" if one.step else "", one.reason]
+def _decision(one: Decision, steps: Mapping[str, str] = MappingProxyType({})) -> str:
+    does = f" ({steps[one.step]})" if one.step in steps else ""
+    parts = [one.kind, f"step {one.step}{does}" if one.step else "", one.reason]
     return f"{format_instant(one.at)}  {': '.join(part for part in parts if part)}"
 
 
@@ -207,8 +209,17 @@ def _outcome(one: CommandExplained) -> str:
             return "no outcome yet"
         case Applied(record_id=record_id, duplicate=duplicate):
             found = ", found there already" if duplicate else ""
-            return f"applied {at}{found}" + (f": record {record_id}" if record_id else "")
+            return f"applied {at}{found}" + (f": record {record_id}" if record_id else "") + _made(one)
         case Rejected(code=code, reason=reason):
             return f"rejected {at}: {code}: {reason}"
         case Uncertain(reason=reason) | RetryLater(reason=reason):
             return f"uncertain {at}: {reason}"
+
+
+def _made(one: CommandExplained) -> str:
+    """What a conversion made or joined, by id."""
+    if one.command.operation != "convert" or not isinstance(one.outcome, Applied):
+        return ""
+    fields = one.outcome.fields
+    named = [f"{name} {fields[name]}" for name in ("Account", "Contact", "Deal") if fields.get(name)]
+    return f", converted to {', '.join(named)}" if named else ""

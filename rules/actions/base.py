@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,6 +45,14 @@ class Draft:
     trigger_native: bool = True
     part: str = ""
     """Tells the commands of one step apart; part of the id."""
+
+    @property
+    def written(self) -> Mapping[str, Any]:
+        """The fields of its record that it writes, which later steps see before they come back as a change (D-40)."""
+        if self.operation == "update" or not self.record_id:
+            return self.fields
+        values: Mapping[str, Any] = self.fields.get("values", {})
+        return values
 
     def part_of(self, other: "Draft") -> bool:
         """Whether this update can go along with another one of the same record in one write (D-40)."""
@@ -112,6 +120,17 @@ class Target:
     def connection(self) -> str:
         """The connection of the tab."""
         return self.tab.partition(":")[0]
+
+
+class Asked(NamedTuple):
+    """What an action asks of a CRM that not every CRM can do, or not for every tab."""
+
+    key: str
+    """The key that names the tab, where a refusal points."""
+    alias: str
+    operation: str
+    words: tuple[str, ...] = ()
+    """The keys that the author gave."""
 
 
 class StepContext(Protocol):
@@ -183,6 +202,14 @@ class StepContext(Protocol):
         """The next time the clock shows this in the workflow's zone."""
         ...
 
+    def moment(self, day: str, clock: str) -> int:
+        """When the clock shows this on an ISO day, in the workflow's zone. Raises ValueError: that is no day."""
+        ...
+
+    def day(self, at: int) -> str:
+        """The ISO day of an instant in the workflow's zone."""
+        ...
+
 
 class Action(BaseModel):
     """One action. Subclasses name their ``verb``, declare their keys, and plan.
@@ -251,12 +278,20 @@ class Action(BaseModel):
         """What the action writes: alias, fields, and whether it creates; for the checker and for D-44."""
         return iter(())
 
+    def asks(self) -> Iterator[Asked]:
+        """The operations that it asks of a CRM beside writing a record's fields; for the checker."""
+        return iter(())
+
+    def will_make(self, name: str) -> bool:
+        """Whether it makes what an ability calls so; a conversion may make less than it can."""
+        return True
+
     def marked(self, mark: str) -> Iterator[tuple[str, Any]]:
         """The declared keys with this mark, by name, those not given left out."""
         for key, declared in type(self).model_fields.items():
             value = getattr(self, key)
             if value is not None and (mark in declared.metadata or _inner_mark(declared.annotation, mark)):
-                yield key, value
+                yield declared.alias or key, value
 
 
 def texts_in(value: Any) -> Iterator[str]:

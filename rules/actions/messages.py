@@ -1,6 +1,6 @@
 """Actions that tell people and machines: notify, email, webhook."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import ClassVar
 
@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from rules.actions.base import (
     Action,
+    AliasName,
+    Asked,
     Do,
     Draft,
     FieldTexts,
@@ -23,7 +25,10 @@ from rules.actions.base import (
 from rules.criteria.scope import Unknown
 from rules.templates.filters import text_of
 from schemas.commands import OnUnknown
-from schemas.values import is_empty
+from schemas.values import id_of, is_empty
+
+MAIL = "mail"
+"""The operation of a CRM that sends mail itself; ``email`` is that of a mail server."""
 
 
 class _Mail(Action):
@@ -99,10 +104,14 @@ class Notify(_Mail):
 
 
 class Email(_Mail):
-    """Sends a mail to an address in a record; not repeated if its fate is unknown, unless told otherwise (D-42)."""
+    """Sends a mail to an address in a record; not repeated if its fate is unknown, unless told otherwise (D-42).
+
+    With ``on`` the CRM of that record sends it, and keeps it there.
+    """
 
     verb: ClassVar[str] = "email"
     email: Who = Field(description="The field that holds the address, or an address.")
+    on: AliasName | None = Field(None, description="The alias of the record from which the CRM itself sends it.")
     on_unknown: OnUnknown = Field("skip", description="What follows when nobody can say whether it was sent.")
 
     @property
@@ -117,7 +126,28 @@ class Email(_Mail):
             return Unready()
         if not address:
             return Skip("no mail: the address is empty")
-        return self._mail(step, [address.removeprefix("user:")], "email", self.on_unknown)
+        to = [address.removeprefix("user:")]
+        return self._mail(step, to, "email", self.on_unknown) if self.on is None else self._through(step, self.on, to)
+
+    def single(self) -> Iterator[tuple[str, str]]:
+        """The record from which it is sent."""
+        if self.on is not None:
+            yield "on", self.on
+
+    def asks(self) -> Iterator[Asked]:
+        """Not every CRM sends mail for others."""
+        if self.on is not None:
+            yield Asked("on", self.on, MAIL)
+
+    def _through(self, step: StepContext, alias: str, to: list[str]) -> Plan:
+        found, content = step.bound(alias), self._content(step)
+        if isinstance(found, Unknown) or isinstance(content, Unknown):
+            return Unready()
+        if found is None:
+            return Skip("no mail: no such record")
+        target, fields = step.target(alias), {"to": to, **content}
+        draft = Draft(target.connection, target.tab, MAIL, id_of(found[0]), fields, on_unknown=self.on_unknown)
+        return Do((draft,))
 
 
 class Webhook(Action):

@@ -2,18 +2,24 @@
 
 from collections.abc import Iterable, Mapping
 
+from rules.actions.activities import Call, Event
+from rules.actions.approvals import Approve, Reject, Submit
 from rules.actions.base import Action
 from rules.actions.control import Branch, ForEach, Wait
+from rules.actions.conversion import Convert
+from rules.actions.links import Link, Unlink
 from rules.actions.messages import Email, Notify, Webhook
-from rules.actions.writes import Assign, Create, Link, Task, Update, Upsert
+from rules.actions.records import Delete, Lock, Note, Tag, Transition, Unlock, Untag
+from rules.actions.writes import Assign, Create, Task, Update, Upsert
 
 BUILT_IN: tuple[type[Action], ...] = (
-    Create, Update, Upsert, Link, Assign, Task, Notify, Email, Webhook, Branch, ForEach, Wait,
+    Create, Update, Upsert, Delete, Link, Unlink, Assign, Tag, Untag, Note, Task, Event, Call, Convert,
+    Submit, Approve, Reject, Transition, Lock, Unlock, Notify, Email, Webhook, Branch, ForEach, Wait,
 )  # fmt: skip
 
 NOT_BUILT = frozenset({
-    "delete", "unlink", "tag", "untag", "event", "call", "note", "convert", "message", "lookup", "start", "stop",
-    "call_workflow", "submit", "start_cadence", "stop_cadence", "set_score", "raise", "close", "parallel",
+    "message", "lookup", "start", "stop", "call_workflow", "start_cadence", "stop_cadence", "set_score", "raise",
+    "close", "parallel",
 })  # fmt: skip
 """Actions of semantics D-49 that are refused with a clear message until they are built."""
 

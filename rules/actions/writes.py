@@ -1,4 +1,4 @@
-"""Actions that write records: create, update, upsert, link, assign, task."""
+"""Actions that write records: create, update, upsert, assign, task."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
@@ -9,6 +9,7 @@ from rules.actions.base import (
     CRITERIA,
     Action,
     AliasName,
+    Asked,
     CriteriaText,
     Do,
     Draft,
@@ -180,36 +181,6 @@ class Upsert(Action):
         )
 
 
-class Link(Action):
-    """Ties one related record to another by a lookup field of the first."""
-
-    verb: ClassVar[str] = "link"
-    link: AliasName = Field(description="The alias of the record that names the other.")
-    to: AliasName = Field(description="The alias of the record that is named.")
-    by: str = Field(description="The lookup field of the first.")
-
-    def single(self) -> Iterator[tuple[str, str]]:
-        """Both ends."""
-        yield from (("link", self.link), ("to", self.to))
-
-    def written(self) -> Iterator[tuple[str, Iterable[str], bool]]:
-        """The lookup field."""
-        yield self.link, (self.by,), False
-
-    def plan(self, step: StepContext) -> Plan:
-        """One write of the lookup field, if it does not name the record already."""
-        near, far = step.bound(self.link), step.bound(self.to)
-        if isinstance(near, Unknown) or isinstance(far, Unknown):
-            return Unready()
-        if near is None or far is None:
-            return Skip("nothing to link: no such record")
-        value = id_of(far[0])
-        if same(near[1].get(self.by), value):
-            return Skip("unchanged: they are linked already", {ID: id_of(near[0])})
-        target = step.target(self.link)
-        return Do((Draft(target.connection, target.tab, "update", id_of(near[0]), {self.by: value}),))
-
-
 class Assign(Action):
     """Gives a record another owner: a user, a team's owner or a queue (D-48)."""
 
@@ -257,6 +228,10 @@ class Task(Action):
     def single(self) -> Iterator[tuple[str, str]]:
         """The record that the task is about."""
         yield "on", self.on
+
+    def asks(self) -> Iterator[Asked]:
+        """A record of the CRM's own tab of tasks."""
+        yield Asked("on", self.on, self.verb)
 
     def plan(self, step: StepContext) -> Plan:
         """One keyed task."""

@@ -13,6 +13,7 @@ from connectors.limits import Limiter
 from connectors.registry import kind_of
 from connectors.settings import ConnectionSettings
 from connectors.tokens import Shelf
+from connectors.traces import book_of
 from connectors.transport import Transport, authenticated
 from connectors.worker import Worker
 from sandbox.server import Crm, Sandbox
@@ -100,21 +101,21 @@ class Desk:
             self.clock.set(max(self.clock.now(), turn.idle_until))
         raise AssertionError(f"the worker never comes to rest: {turn.problem}")
 
-    def watch(self) -> "Watch":
-        """A capture of the stories' tab."""
-        return Watch(self)
+    def watch(self, tab: str = "") -> "Watch":
+        """A capture of a tab, the stories' own where none is named."""
+        return Watch(self, tab or self.words.tab)
 
     def book(self) -> EchoBook:
         """Our recent writes."""
-        return EchoBook.of(self.ledger.recent(0), self.connector.modified_field, self.words.robot)
+        return book_of(self.ledger.recent(0), self.connector, self.words.robot)
 
 
 class Watch:
     """A capture with its position."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, tab: str) -> None:
         self.desk = desk
-        self.capture = desk.connector.capture(desk.words.tab, desk.send)
+        self.capture = desk.connector.capture(tab, desk.send)
         self.position: bytes | None = None
 
     def poll(self) -> list[ChangeEvent]:

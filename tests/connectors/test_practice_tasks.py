@@ -134,7 +134,7 @@ def test_a_task_whose_answer_is_lost_is_looked_up_by_its_key(desk: Desk, fault: 
 def without_tasks(connector: Connector) -> Connector:
     """The connector as it is before anybody asked the CRM about its tab of tasks."""
     known = connector.metadata
-    tabs = {name: tab for name, tab in known.tabs.items() if name != connector.task_tab}
+    tabs = {name: tab for name, tab in known.tabs.items() if name != TASKS[connector.kind].tab}
     rest = ConnectionMetadata(connection=known.connection, tabs=tabs, users=known.users, teams=known.teams)
     return kind_of(connector.kind)(connector.settings, rest)
 

@@ -15,48 +15,7 @@ from schemas.commands import Applied, Command, Outcome, Rejected, RetryLater, Un
 from schemas.values import MINUTE
 from tests.connectors.fakes import NOW
 from tests.connectors.practice import Desk
-
-BOSS, SELLER = "0055g0000000001AAA", "0055g0000000002AAA"
-KEY = {"type": "text", "unique": True}
-SEED: dict[str, Any] = {
-    "salesforce": {
-        "integration_user": "0055g0000000008AAA",
-        "users": [
-            {"id": BOSS, "name": "佐藤 花子", "email": "sato@example.com"},
-            {"id": SELLER, "name": "鈴木 一郎", "email": "suzuki@example.com"},
-            {"id": "0055g0000000008AAA", "name": "Renkei", "email": "renkei@example.com"},
-        ],
-        "teams": [{"id": "00G5g0000000001EAA", "name": "Sales", "members": [SELLER]}],
-        "tabs": {
-            "Account": {"fields": {"Name": {"type": "text", "mandatory": True}, "Renkei_Key__c": KEY}},
-            "Contact": {
-                "fields": {
-                    "LastName": {"type": "text", "mandatory": True, "max_length": 80},
-                    "Email": {"type": "text"},
-                    "AccountId": {"type": "lookup", "refers_to": ["Account"]},
-                }
-            },
-            "Opportunity": {
-                "fields": {"Name": {"type": "text"}, "AccountId": {"type": "lookup", "refers_to": ["Account"]}}
-            },
-            "Lead": {
-                "fields": {
-                    "LastName": {"type": "text", "mandatory": True},
-                    "Company": {"type": "text"},
-                    "Email": {"type": "text"},
-                    "Rating": {"type": "picklist", "values": ["Hot", "Cold"]},
-                    "Revenue": {"type": "number"},
-                    "Status": {"type": "text"},
-                    "IsConverted": {"type": "boolean", "writable": False},
-                    **{
-                        f"Converted{name}Id": {"type": "lookup", "refers_to": [name], "writable": False}
-                        for name in ("Account", "Contact", "Opportunity")
-                    },
-                }
-            },
-        },
-    }
-}
+from tests.sandbox.salesforce_seed import SEED, SELLER
 
 
 @pytest.fixture
@@ -146,7 +105,7 @@ def test_a_lead_becomes_an_account_a_contact_and_a_deal_once(desk: Desk, lead: s
     [deal] = desk.crm.records("Opportunity")
     assert (account["Name"], contact["LastName"], deal["Name"]) == ("株式会社みらい", "高橋", "A & B <Deal>")
     assert (account["OwnerId"], contact["AccountId"]) == (SELLER, account["id"])
-    assert outcome.fields == {"account_id": account["id"], "contact_id": contact["id"], "deal_id": deal["id"]}
+    assert outcome.fields == {"Account": account["id"], "Contact": contact["id"], "Deal": deal["id"]}
     repeated = done(desk, deed("convert", lead, "c2", fields=fields))
     assert isinstance(repeated, Applied)
     assert repeated.duplicate
@@ -157,7 +116,7 @@ def test_a_lead_goes_to_an_account_that_is_there_and_may_bring_no_deal(desk: Des
     known = desk.crm.insert("Account", {"Name": "Known"})
     outcome = done(desk, deed("convert", lead, fields={"account": known, "deal": None}))
     assert isinstance(outcome, Applied)
-    assert outcome.fields["account_id"] == known
+    assert outcome.fields["Account"] == known
     assert desk.crm.records("Opportunity") == []
     assert (desk.crm.record("Lead", lead) or {})["Status"] == STATUS
 

@@ -146,6 +146,7 @@ def test_a_quiet_delete_says_so_in_its_query() -> None:
         (one("assign", owner=""), "no_owner"),
         (one("convert", tab="zoho:Deals"), "unknown_operation"),
         (one("convert", fields={"deal": {"Deal_Name": "x"}}), "bad_value"),
+        (one("convert", fields={"account": False}), "bad_value"),
         (one("unlink", fields={"relation": "../x", "to": "1"}), "bad_link"),
         (one("lock", record_id="../1"), "bad_record_id"),
         (one("unlock", fields={"lock": "../../Deals/1"}), "bad_value"),

@@ -1,9 +1,13 @@
 """The project in which the examples of the documentation stand, and a workflow to put parts into."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from connectors.salesforce.abilities import ABILITIES as SALESFORCE
+from connectors.vtiger.abilities import abilities as vtiger
+from connectors.zoho.abilities import ABILITIES as ZOHO
 from rules.calendars import Calendar
 from rules.criteria import AliasContext, Context
 from rules.project import Project
@@ -35,7 +39,7 @@ _ZOHO = (
         Lead_Status="picklist", Closing_Date="date", Renewal_Date="date", Created_Time="datetime",
         Modified_Time="datetime", Owner="user", Account_Name="lookup", Contact_Name="lookup", Tags="multipicklist",
         Paid="boolean", Competitor="text", Next_Step="text", Currency="text", Project_Link="text", Renkei_Key="text",
-        Lead_Source="text", Approved_On="date",
+        Lead_Source="text", Approved_On="date", Lead="lookup", Opportunity_Id="text",
     ),
     _tab(
         "Accounts", Account_Name="text", Account_Type="picklist", Industry="text", Website="text", Employees="number",
@@ -45,6 +49,7 @@ _ZOHO = (
          Owner="user"),
     _tab("Demos", Name="text", Status="text", Deal="lookup", Held_On="datetime", Owner="user", Amount="number",
          Deal_Name="text", Renkei_Key="text"),
+    _tab("Leads", Last_Name="text", Company="text", Email="text", Status="text", Owner="user", Renkei_Key="text"),
     _tab("Quoted_Items", Product="text", Quantity="number", Net_Total="number", List_Total="number", Deal="lookup"),
     _tab("Onboarding", Name="text", Status="text", Deal="lookup", Owner="user", Renkei_Key="text"),
 )  # fmt: skip
@@ -68,6 +73,7 @@ METADATA = {
                 "Contract", Status="text", StartDate="date", EndDate="date", Value__c="number", Framework__c="boolean",
                 Zoho_Deal_Id__c="text", OwnerId="user", ContractNumber="text",
             ),
+            "Opportunity": _tab("Opportunity", Name="text", Amount="number", StageName="text", OwnerId="user"),
             "Case": _tab(
                 "Case", Status="text", Priority="text", ContactEmail="text", OwnerId="user", CreatedDate="datetime",
                 Subject="text",
@@ -88,6 +94,8 @@ PROJECT = Project(
     calendars={"office": OFFICE},
     templates={"deal-won": "Subject: {{ deal.Deal_Name }} is won\n\nAmount: {{ deal.Amount }}\n"},
     key_fields={"zoho": "Renkei_Key"},
+    abilities={"zoho": ZOHO, "salesforce": SALESFORCE, "vtiger": vtiger(cloud=False)},
+    may_delete={"zoho": ["Demos", "Leads"]},
 )
 
 FRAME: dict[str, Any] = {
@@ -100,6 +108,8 @@ FRAME: dict[str, Any] = {
         "account": {"module": "zoho.Accounts", "lookup": "deal.Account_Name"},
         "contact": {"module": "zoho.Contacts", "lookup": "deal.Contact_Name"},
         "demo": {"module": "zoho.Demos", "related_to": "deal", "by": "Deal"},
+        "lead": {"module": "zoho.Leads", "lookup": "deal.Lead"},
+        "opportunity": {"module": "salesforce.Opportunity", "lookup": "deal.Opportunity_Id"},
         "item": {"module": "zoho.Quoted_Items", "related_to": "deal", "by": "Deal"},
         "onboarding": {"module": "zoho.Onboarding", "related_to": "deal", "by": "Deal"},
         "contract": {"module": "salesforce.Contract", "match": {"Zoho_Deal_Id__c": "deal.id"}},
@@ -111,7 +121,7 @@ FRAME: dict[str, Any] = {
 }
 """A workflow without rules, into which the parts of a page are put."""
 
-_SINGLE = frozenset({"deal", "account", "contact"})
+_SINGLE = frozenset({"deal", "account", "contact", "lead", "opportunity"})
 CONTEXT = Context(
     own="deal",
     aliases={
@@ -135,11 +145,7 @@ def compiled(file: str | dict[str, Any], templates: dict[str, str] | None = None
     """A workflow file, or the values of one, compiled in this project."""
     text = file if isinstance(file, str) else to_json(file).decode()
     more = {**PROJECT.templates, **(templates or {})}
-    project = Project(
-        connections=PROJECT.connections, metadata=PROJECT.metadata, calendars=PROJECT.calendars, templates=more,
-        key_fields=PROJECT.key_fields, actions=PROJECT.actions,
-    )  # fmt: skip
-    return compile_files({"workflows/example.yaml": text}, project)
+    return compile_files({"workflows/example.yaml": text}, replace(PROJECT, templates=more))
 
 
 def framed(kind: str, part: Any, alias: str = "deal") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from schemas.values import format_instant, same
 from tests.scenarios.story import Expected
 from tests.scenarios.world import World, described
 
-_WITHOUT_TAB = ("notify", "email", "webhook", "task")
+_WITHOUT_TAB = ("notify", "email", "webhook", "task", "event", "call")
 
 
 class Expectations:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from connectors.registry import kind_of
+from connectors.settings import ConnectionSettings
 from rules.book import Book
 from rules.calendar_config import CalendarConfig, calendar_of
 from rules.errors import Problem
@@ -16,6 +18,7 @@ from rules.project import Project
 from rules.publishing import Edition, compile_files
 from rules.rounds import Limits
 from rules.source import read_yaml
+from schemas.abilities import Abilities
 from schemas.metadata import ConnectionMetadata
 
 HERE = Path(__file__).parent
@@ -37,6 +40,9 @@ class Given(Part):
     templates: dict[str, str] = {}
     metadata: dict[str, dict[str, Any]] = {}
     key_fields: dict[str, str] = {}
+    kinds: dict[str, str] = {}
+    """The kinds of connections: what is asked of them is checked."""
+    may_delete: dict[str, list[str]] = {}
     limits: dict[str, int] = {}
 
 
@@ -125,6 +131,8 @@ class Story:
             metadata={name: _metadata(name, one) for name, one in given.metadata.items()},
             templates=templates,
             key_fields=given.key_fields,
+            abilities={name: _abilities(name, kind) for name, kind in given.kinds.items()},
+            may_delete=given.may_delete,
         )
         self.edition: Edition = compile_files(self.files, self.project)
 
@@ -156,6 +164,12 @@ def _block(lines: Sequence[str], key: str) -> str:
     start = lines.index(f"{key}:") + 1
     inside = takewhile(lambda line: not line.strip() or line[0] in " #", lines[start:])
     return textwrap.dedent("\n".join(inside))
+
+
+def _abilities(connection: str, kind: str) -> Abilities:
+    known = kind_of(kind).abilities(ConnectionSettings(connection=connection, kind=kind))
+    assert known is not None, f"nobody knows what a connection of kind {kind} can do"
+    return known
 
 
 def _metadata(connection: str, tabs: dict[str, Any]) -> ConnectionMetadata:
