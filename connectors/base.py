@@ -153,6 +153,13 @@ class BadLine(msgspec.Struct, frozen=True):
     line: int
 
 
+class LoadProgress(msgspec.Struct, frozen=True):
+    """How far a first load is: the records read, and how many there were when it began; none where nobody can say."""
+
+    read: int
+    of: int | None = None
+
+
 class Polled(msgspec.Struct, frozen=True, kw_only=True):
     """What one poll found. ``position`` is opaque and goes into the next poll, once the events are durable.
 
@@ -166,14 +173,19 @@ class Polled(msgspec.Struct, frozen=True, kw_only=True):
     loaded: bool = True
     loads: int | None = None
     bad: list[BadLine] = []
+    progress: LoadProgress | None = None
+    """How far the first load is after this page, where it counts."""
 
 
 class Capture(Protocol):
-    """Watches one tab for changes."""
+    """Watches one tab for changes. Inherit from it: what it holds open is let go of by ``close``."""
 
     def poll(self, position: bytes | None, now: int) -> Polled:
         """The changes after a position, none meaning from the beginning. Raises NotSent or NoAnswer."""
         ...
+
+    def close(self) -> None:
+        """Let go of connections; called once, after the last poll. Nothing to do unless a capture keeps some open."""
 
 
 class Connector(ABC):

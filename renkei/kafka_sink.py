@@ -9,7 +9,16 @@ from connectors.kafka_io import Admin, KafkaTrouble, Membership, Outgoing, Parti
 from connectors.kafka_ledger import LedgerTail
 from connectors.kafka_reading import Consumer, everything
 from connectors.ledger import Entry
-from renkei.parts import ECHO_WINDOW, Clock, Watched, bad_line_note, loaded_by, loaded_marker, position_note
+from renkei.parts import (
+    ECHO_WINDOW,
+    Clock,
+    Watched,
+    bad_line_note,
+    loaded_by,
+    loaded_marker,
+    note_progress,
+    position_note,
+)
 from renkei.topology import LARGEST
 from schemas import keys, topics
 from schemas.codec import pack, to_json
@@ -69,6 +78,7 @@ class KafkaSink:
             out[at:at] = [marker for tab in loaded_by(self, self._captures, one) for marker in self._markers(tab, now)]
         out += [self._parked(bad_line_note(bad, one.name)) for bad in polled.bad]
         self.set_note(position_note(one.name), polled.position)
+        note_progress(self, one, polled)
         with self._producer.transaction() as transaction:
             for message in (*out, *self._noted()):
                 transaction.send(message)

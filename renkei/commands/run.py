@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from renkei.bars import LoadBars, bars
 from renkei.commands.connectors import begun
 from renkei.contracts import Contracts
 from renkei.folder import Folder
@@ -78,13 +77,18 @@ def run_to_rest(folder: Folder, book: Book, file: Path, *, quiet: bool = False) 
     try:
         for make in parts(folder, book, file, wall_clock, _say).values():
             opened.append(make())  # noqa: PERF401 - those opened are closed, whatever happens
-        with Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,} changes"),
-            console=Console(stderr=True), transient=True, disable=quiet,
-        ) as progress:  # fmt: skip
-            task = progress.add_task(f"running {folder.settings.project}", total=None)
-            flow = next(part for part in opened if isinstance(part, FlowPart))
-            problems = settle(opened, wall_clock, tell=lambda: progress.update(task, completed=flow.taken))
+        flow = next(part for part in opened if isinstance(part, FlowPart))
+        with bars(quiet=quiet) as progress:
+            task, loads = (
+                progress.add_task(f"running {folder.settings.project}", total=None, what="changes"),
+                LoadBars(progress),
+            )
+
+            def tell() -> None:
+                progress.update(task, completed=flow.taken)
+                loads.show(opened)
+
+            problems = settle(opened, wall_clock, tell=tell)
         for name, problem in sorted(problems.items()):
             typer.echo(f"{name}: {problem}", err=True)
         return counts_of(opened)
