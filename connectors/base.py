@@ -186,6 +186,7 @@ class Capture(Protocol):
 
     def close(self) -> None:
         """Let go of connections; called once, after the last poll. Nothing to do unless a capture keeps some open."""
+        return
 
 
 class Connector(ABC):
