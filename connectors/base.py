@@ -52,8 +52,9 @@ class AuthenticationFailed(NotSent):
     """The connection's credentials were refused: commands wait until an operator renews them."""
 
 
-_OVERLOADED = frozenset({403, 420, 429, 503})
-"""Statuses by which a whole connection, not one record, is asked to wait."""
+_OVERLOADED = frozenset({420, 429, 503})
+"""Statuses by which a whole connection, not one record, is asked to wait. 403 is not one of them: mostly it is a
+permission that is missing, and where a vendor refuses for want of room by it, its connector says so."""
 
 Send: TypeAlias = Callable[[Request], Response]
 """The whole network, as far as a connector knows. Raises NotSent or NoAnswer."""
@@ -227,7 +228,7 @@ class Connector(ABC):
         return ()
 
     def pressure(self, response: Response) -> Pressure | None:
-        """Whether the whole connection, not one record, was refused for want of room. Pure."""
+        """Whether the whole connection, not one record, was refused for want of room: the vendor's own rule. Pure."""
         return OVERLOADED if response.status in _OVERLOADED else None
 
     @classmethod
