@@ -83,7 +83,7 @@ def polled(crm: Connector, send: Send) -> None:
 
 
 def described(crm: Connector, send: Send) -> None:
-    to_json(crm.describe(send, ["Deals"]))
+    assert crm.describe(send, ["Deals"]).tabs["Deals"].fields
 
 
 def permitted(crm: Connector, send: Send) -> None:
