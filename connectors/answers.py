@@ -50,6 +50,18 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def listed(value: object) -> list[Any]:
+    """The value if it is a list, else nothing."""
+    return value if isinstance(value, list) else []
+
+
+def whole(value: object) -> int | None:
+    """The value as a count, also where it is told as text; none where it is no such number."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
 def holds(stored: Mapping[str, Value], wanted: Mapping[str, Value]) -> bool:
     """Whether a record holds all these values, numbers compared as numbers."""
     return all(_alike(stored.get(name), value) for name, value in wanted.items())

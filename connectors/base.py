@@ -53,8 +53,9 @@ class AuthenticationFailed(NotSent):
     """The connection's credentials were refused: commands wait until an operator renews them."""
 
 
-_OVERLOADED = frozenset({403, 420, 429, 503})
-"""Statuses by which a whole connection, not one record, is asked to wait."""
+_OVERLOADED = frozenset({420, 429, 503})
+"""Statuses by which a whole connection, not one record, is asked to wait. 403 is not one of them: mostly it is a
+permission that is missing, and where a vendor refuses for want of room by it, its connector says so."""
 
 Send: TypeAlias = Callable[[Request], Response]
 """The whole network, as far as a connector knows. Raises NotSent or NoAnswer."""
@@ -154,6 +155,13 @@ class BadLine(msgspec.Struct, frozen=True):
     line: int
 
 
+class LoadProgress(msgspec.Struct, frozen=True):
+    """How far a first load is: the records read, and how many there were when it began; none where nobody can say."""
+
+    read: int
+    of: int | None = None
+
+
 class Polled(msgspec.Struct, frozen=True, kw_only=True):
     """What one poll found. ``position`` is opaque and goes into the next poll, once the events are durable.
 
@@ -167,14 +175,20 @@ class Polled(msgspec.Struct, frozen=True, kw_only=True):
     loaded: bool = True
     loads: int | None = None
     bad: list[BadLine] = []
+    progress: LoadProgress | None = None
+    """How far the first load is after this page, where it counts."""
 
 
 class Capture(Protocol):
-    """Watches one tab for changes."""
+    """Watches one tab for changes. Inherit from it: what it holds open is let go of by ``close``."""
 
     def poll(self, position: bytes | None, now: int) -> Polled:
         """The changes after a position, none meaning from the beginning. Raises NotSent or NoAnswer."""
         ...
+
+    def close(self) -> None:
+        """Let go of connections; called once, after the last poll. Nothing to do unless a capture keeps some open."""
+        return
 
 
 class Connector(ABC):
@@ -213,7 +227,7 @@ class Connector(ABC):
         return ()
 
     def pressure(self, response: Response) -> Pressure | None:
-        """Whether the whole connection, not one record, was refused for want of room. Pure."""
+        """Whether the whole connection, not one record, was refused for want of room: the vendor's own rule. Pure."""
         return OVERLOADED if response.status in _OVERLOADED else None
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
-from connectors.base import Polled, Response
+from connectors.base import Capture, LoadProgress, NoAnswer, Polled, Response
 from connectors.idset import pack, unpack
 from schemas.events import ChangeEvent, Operation
 from schemas.values import MINUTE, Image
@@ -96,6 +96,18 @@ class Reader(Protocol):
 
 
 @runtime_checkable
+class Counting(Protocol):
+    """A reader whose CRM counts the records of a tab."""
+
+    def count(self) -> int | None:
+        """How many records a first load will read, about; none where the answer does not say.
+
+        Raises NotSent, NoAnswer or CaptureFailed.
+        """
+        ...
+
+
+@runtime_checkable
 class LocalTimes(Protocol):
     """A reader whose CRM tells times of a zone without saying which of two equal ones is meant."""
 
@@ -133,9 +145,13 @@ class _Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     swept_at: int = 0
     size: int = 0
     """How many records the last sweep found."""
+    read: int = 0
+    """How many rows the first load has read."""
+    total: int | None = None
+    """How many there were when it began."""
 
 
-class PollingCapture:
+class PollingCapture(Capture):
     """Watches one tab through a reader: first everything (``load``), then every change once."""
 
     def __init__(self, tab: str, reader: Reader) -> None:
@@ -144,11 +160,12 @@ class PollingCapture:
 
     def poll(self, position: bytes | None, now: int) -> Polled:
         """One page of changes; deletions come with the last page of a round."""
-        at = msgspec.json.decode(position, type=_Position) if position else _Position(since=now, polled_at=now)
+        at = msgspec.json.decode(position, type=_Position) if position else self._first(now)
         if at.mark is None:
             self._begin(at, now)
         assert at.mark is not None
         page = self._reader.rows(at.mark, not at.loaded)
+        progress = None if at.loaded else self._counted(at, page)
         events = [event for row in page.rows if (event := self._row(at, row, now))]
         if page.more:
             last = page.rows[-1]
@@ -158,7 +175,22 @@ class PollingCapture:
             at.mark, at.loaded = None, True
         self._prune(at)
         events.sort(key=lambda event: event.source_position)
-        return Polled(events=events, position=msgspec.json.encode(at), more=page.more, loaded=at.loaded)
+        return Polled(
+            events=events, position=msgspec.json.encode(at), more=page.more, loaded=at.loaded, progress=progress
+        )
+
+    def _first(self, now: int) -> _Position:
+        """The beginning of the first load; a CRM that does not count holds nothing up."""
+        try:
+            total = self._reader.count() if isinstance(self._reader, Counting) else None
+        except (NoAnswer, CaptureFailed):
+            total = None
+        return _Position(since=now, polled_at=now, total=total)
+
+    def _counted(self, at: _Position, page: Page) -> LoadProgress:
+        """How far the first load is; records that came meanwhile are read too."""
+        at.read += len(page.rows)
+        return LoadProgress(at.read, None if at.total is None else max(at.total, at.read))
 
     def _begin(self, at: _Position, now: int) -> None:
         twice = self._reader.repeated(now) if isinstance(self._reader, LocalTimes) else 0

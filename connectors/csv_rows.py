@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from connectors.base import BadLine, Polled
+from connectors.base import BadLine, Capture, LoadProgress, Polled
 from connectors.capture import TIE_BITS
 from connectors.fields import boolean, instant, milliseconds, number
 from connectors.lines import LONGEST_LINE, Position, fits, next_line, opened, reachable
@@ -32,7 +32,7 @@ class CsvTab(msgspec.Struct, frozen=True, kw_only=True):
     history: bool = False
 
 
-class CsvRows:
+class CsvRows(Capture):
     """The rows of a CSV export as change events, read in a stream."""
 
     def __init__(self, table: CsvTab, *, limit: int = 10_000, longest: int = LONGEST_LINE) -> None:
@@ -59,7 +59,7 @@ class CsvRows:
         lives = self._table.time is not None
         return Polled(
             events=events, position=msgspec.json.encode(at), more=more, loaded=lives or not more,
-            loads=0 if lives else None, bad=bad,
+            loads=0 if lives else None, bad=bad, progress=None if lives else LoadProgress(at.line),
         )  # fmt: skip
 
     def _read(

@@ -62,7 +62,7 @@ _events = msgspec.json.Decoder(ChangeEvent, float_hook=Amount)
 _lines = msgspec.json.Decoder(_Line, float_hook=Amount)
 
 
-class JsonLines:
+class JsonLines(Capture):
     """Change events, one JSON object per line; a growing file may be followed.
 
     The ``load`` events at its beginning are the first load; it is complete where another event follows, or the file

@@ -10,7 +10,8 @@ from connectors.framing import Framing
 from connectors.kafka_io import Delivered, Outgoing, Partition, Refused
 from connectors.kafka_ledger import FINAL, Row, Rows
 from connectors.ledger import Entry
-from connectors.units import group_of, joins, lane_of
+from connectors.limits import Rank
+from connectors.units import group_of, joins, lane_of, rank_of
 from schemas import keys
 from schemas.codec import CodecError, to_json
 from schemas.commands import Command
@@ -140,9 +141,10 @@ def _read(told: Delivered, framing: Framing, serves: Serves) -> Command:
 def one_batch(
     commands: Sequence[Command], entry: Callable[[str], Entry | None], connector: Connector, now: int
 ) -> list[Command]:
-    """Of commands in order, one request's worth: the first that is due, others of its kind, and what is one row with
-    one of them. None overtakes another command of its record.
+    """Of commands in order, one request's worth: the first of the highest rank that is due, others of its kind, and
+    what is one row with one of them. None overtakes another command of its record.
     """
+    best = _best(commands, entry, now)
     chosen: list[Command] = []
     first_of: dict[str, Entry] = {}
     most, group, busy = 1, None, set[str]()
@@ -151,7 +153,8 @@ def one_batch(
         row = entry(command.id) or Entry(command=command, state="planned")
         if lane in busy:
             continue
-        if row.next_at > now or (lane in first_of and not joins(first_of[lane], row)):
+        is_too_low = not chosen and rank_of([command]) != best
+        if is_too_low or row.next_at > now or (lane in first_of and not joins(first_of[lane], row)):
             busy.add(lane)
         elif lane in first_of:
             chosen.append(command)
@@ -163,3 +166,10 @@ def one_batch(
         else:
             busy.add(lane)
     return chosen
+
+
+def _best(commands: Sequence[Command], entry: Callable[[str], Entry | None], now: int) -> Rank | None:
+    """The highest rank of those that are due and first of their record; none where nothing is."""
+    heads = {lane_of(command): command for command in reversed(commands)}.values()
+    due = [one for one in heads if (row := entry(one.id)) is None or row.next_at <= now]
+    return rank_of(due) if due else None

@@ -13,14 +13,16 @@ from secrets import token_hex
 
 import msgspec
 
-from connectors.base import Connector
+from connectors.base import Connector, Limits
 from connectors.framing import Framing
 from connectors.kafka_bench import Bench, Parked, one_batch
 from connectors.kafka_io import Admin, BrokerAway, Fenced, KafkaTrouble, Membership, Outgoing, Partition, Producer
 from connectors.kafka_ledger import KEPT, SWEEP_EVERY, Restoring, Row, Rows
 from connectors.kafka_reading import Consumer, Gap, Stalled
+from connectors.kafka_spending import Spending
 from connectors.lease import Lease
 from connectors.ledger import Entry
+from connectors.limits import Limiter
 from connectors.patience import Policy
 from connectors.worker import Settled
 from schemas import keys, topics
@@ -77,10 +79,11 @@ class KafkaDesk:
         connector: Connector,
         clock: Callable[[], int],
         lease: Lease,
-        spare: Callable[[int], bool] = lambda now: True,
+        limiter: Limiter | None = None,
     ) -> None:
         self._office, self._framing, self._connector = office, framing, connector
-        self._clock, self._lease, self._spare = clock, lease, spare
+        self._clock, self._lease, self._limiter = clock, lease, limiter or Limiter(Limits())
+        self._spending = Spending(self._limiter, clock)
         self._ledger = office.topic(topics.ledger(office.connection))
         self._admin: Admin | None = None
         self._reader: Consumer | None = None
@@ -112,7 +115,7 @@ class KafkaDesk:
             return []
         self._look_after(now)
         commands = self._chosen(LIVE, limit)
-        if self._spare(now):
+        if self._limiter.spare(now):
             commands += one_batch(self._chosen(BULK, limit), self.entry, self._connector, now)
         self._idle = not any(self._due(command, now) for command in commands)
         return commands
@@ -187,6 +190,8 @@ class KafkaDesk:
 
     def close(self) -> None:
         """Leave the group and end; what was claimed and not answered is looked up by whoever comes next."""
+        with suppress(KafkaTrouble):
+            self._note_spent(at_last=True)
         self._leave()
         for one in (self._reader, self._admin, self._producer):
             if one is not None:
@@ -262,6 +267,7 @@ class KafkaDesk:
         for bench in closed:
             bench.open(self._first_of(bench) if bench.low < 0 else bench.low, look_at)
             consumer.seek(bench.partition, bench.next)
+        self._spending.open(self._benches.values())
         return False  # nothing is read yet
 
     def _first_of(self, bench: Bench) -> int:
@@ -368,11 +374,17 @@ class KafkaDesk:
         idle = [bench for bench in self._benches.values() if not bench.waiting and bench.low < bench.next]
         if idle:
             self._move([], idle)
+        self._note_spent()
         if now < self._sweep_at:
             return
         self._sweep_at = now + SWEEP_EVERY
         with suppress(BrokerAway):
             self._sweep(now - KEPT)
+
+    def _note_spent(self, *, at_last: bool = False) -> None:
+        """What was spent of the day stays with the partitions."""
+        if out := self._spending.note(self._ledger, self._benches.values(), at_last=at_last):
+            self._move([out], self._benches.values())
 
     def _sweep(self, before: int) -> None:
         for bench in self._benches.values():

@@ -9,6 +9,7 @@ import msgspec
 from connectors.kafka_io import PATIENCE, Admin, BrokerAway, Delivered, Outgoing, Partition
 from connectors.kafka_reading import Consumer
 from connectors.ledger import Entry, State
+from connectors.quota import Spent
 from schemas import keys
 from schemas.codec import CodecError, Unpacker, pack
 from schemas.values import DAY, HOUR
@@ -39,6 +40,7 @@ class _Final(NamedTuple):
 
 
 _read: Unpacker[Row] = Unpacker(Row)
+_spent: Unpacker[Spent] = Unpacker(Spent)
 
 
 class Rows:
@@ -48,6 +50,7 @@ class Rows:
         self._workspace = workspace
         self._open: dict[str, Row] = {}
         self._final: dict[str, _Final] = {}
+        self._spent: dict[str, Spent] = {}
         self.read_to = 0
         """The offset up to which the ledger's partition is in here."""
 
@@ -69,6 +72,10 @@ class Rows:
             if final.state == "unknown":
                 yield name.partition("/")[0], _read(final.content)
 
+    def spent(self, lane: str) -> Spent:
+        """What the day was used for by those who had this partition of a lane, as far as they noted it."""
+        return self._spent.get(lane, Spent())
+
     def put(self, lane: str, row: Row) -> None:
         """Keep a row that was written."""
         self._keep(f"{lane}/{row.entry.command.id}", row, pack(row))
@@ -77,6 +84,13 @@ class Rows:
         """A row as it is written."""
         key = keys.in_workspace(self._workspace, f"{lane}/{row.entry.command.id}")
         return Outgoing(topic, key, pack(row), partition=number)
+
+    def outgoing_spent(self, topic: str, number: int, lane: str, news: Spent) -> Outgoing:
+        """What the day was used for with these news, as it is written and kept: under the lane's name."""
+        whole = self._spent.setdefault(lane, Spent())
+        whole.join(news)
+        whole.trim()
+        return Outgoing(topic, keys.in_workspace(self._workspace, lane), pack(whole), partition=number)
 
     def tombstone(self, topic: str, number: int, name: str) -> Outgoing:
         """What deletes a row."""
@@ -91,6 +105,8 @@ class Rows:
                 return
             if told.value is None:
                 self.forget(name)
+            elif "/" not in name:
+                self._spent[name] = _spent(told.value)
             else:
                 self._keep(name, _read(told.value), told.value)
         except (CodecError, ValueError):

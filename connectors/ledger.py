@@ -109,7 +109,7 @@ class Ledger:
         entry = self.entries([command_id]).get(command_id)
         if entry is None or entry.state != "unknown":
             return False
-        self.write([Entry(command=entry.command, state="planned", attempts=entry.attempts)], now)
+        self.write([Entry(command=asked_for(entry.command), state="planned", attempts=entry.attempts)], now)
         return True
 
     def forget(self, before: int) -> int:
@@ -156,6 +156,11 @@ class Remembered:
         """Notes these rows durably, all or none."""
         self._rows.write(entries, now)
         self._known.update((entry.command.id, entry) for entry in entries)
+
+
+def asked_for(command: Command) -> Command:
+    """The command as one that a person waits for: of those that wait it goes first (D-101)."""
+    return msgspec.structs.replace(command, rank="interactive")
 
 
 def nobody_knows(command: Command) -> Uncertain:

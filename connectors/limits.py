@@ -10,7 +10,7 @@ import msgspec
 
 from connectors.base import Limits, Pressure, Usage
 from connectors.pace import Bucket, Concurrency
-from connectors.quota import Quota, QuotaState
+from connectors.quota import STEPS, Quota, QuotaState, Spent
 from connectors.retries import RetryBudget
 from schemas.values import DAY, HOUR, MINUTE, SECOND
 
@@ -18,6 +18,7 @@ Rank: TypeAlias = Literal["interactive", "rule", "capture", "schedule", "bulk"]
 """Whose a request is: a person's who waits, a rule's, the capture's, the clock's, a backlog's; in order of worth."""
 
 RANKS: tuple[Rank, ...] = ("interactive", "rule", "capture", "schedule", "bulk")
+CAPTURE: Rank = "capture"
 _MAY_WAIT: dict[Rank, float] = {"capture": 0.5, "schedule": 0.5, "bulk": 0.25}
 """Those who are slowed once four fifths of a quota are used: to this part of the pace at which the rest would last."""
 _SHORT, _LONGER, _LONG = 400, 1.3, MINUTE
@@ -53,6 +54,7 @@ class Limiter:
         self._chance = chance or Random()  # noqa: S311  # spreads rests, guards nothing
         self._bucket, self._concurrency = Bucket(limits.per_minute), Concurrency(limits.at_once)
         self._day, self._hour = Quota(DAY, limits.per_day), Quota(HOUR)
+        self._news = {of_capture: Spent() for of_capture in (False, True)}
         self._retries = RetryBudget()
         self._paused_until, self._reason = 0, ""
         self._refusals, self._refused_at = 0, -1
@@ -102,9 +104,9 @@ class Limiter:
             return self._bucket.wait(now, self._bucket.kept_back()) == 0
 
     def share(self, part: float) -> None:
-        """Use only this part of the rate: others, who work on the same connection, use the rest."""
+        """Use only this part of the limits: others, who work on the same connection, use the rest."""
         with self._lock:
-            self._bucket.share = part
+            self._bucket.share = self._day.state.share = part
             self._concurrency.share(part)
 
     @property
@@ -216,6 +218,22 @@ class Limiter:
             self._day.state, self._hour.state = state.day, state.hour
             self._day.state.most = self._day.state.most if self._day.state.told else day
 
+    def count_from(self, spent: Spent, *, of_capture: bool = False) -> None:
+        """Go on counting the workers' day, or the capture's, from what was kept elsewhere, instead of our own count."""
+        with self._lock:
+            own = self._day.state.spent
+            for counts in own.steps.values():
+                for rank in [rank for rank in counts if (rank == CAPTURE) == of_capture]:
+                    del counts[rank]
+            own.join(spent)
+            own.join(self._news[of_capture])
+
+    def news(self, *, of_capture: bool = False) -> Spent:
+        """What the workers, or the capture, have spent since this was last asked, to be kept elsewhere."""
+        with self._lock:
+            news, self._news[of_capture] = self._news[of_capture], Spent()
+            return news
+
     # -- inside the lock -----------------------------------------------------------
 
     def _wait(self, now: int, rank: Rank, price: int, follows: bool = False) -> int:
@@ -236,6 +254,10 @@ class Limiter:
     def _take(self, now: int, rank: Rank, price: int) -> None:
         self._bucket.take(now)
         self._day.spend(price, rank, now)
+        news = self._news[rank == CAPTURE]
+        news.add(self._day.step(now), rank, price)
+        if len(news.steps) > STEPS:
+            news.trim()
         self._hour.spend(price, rank, now)
         if rank in _MAY_WAIT and self._day.is_nearly_used(now):
             pace = DAY * price / max(1, self._day.left(now) or 0)

@@ -21,8 +21,7 @@ def metered(
         response = send(request)
         limiter.hear(guarded.usage(response), clock())
         pressure = guarded.pressure(response)
-        # A bare 403 may be a permission that is missing: no reason for others to rest.
-        if pressure is not None and (response.status != 403 or pressure.kind == "spent"):
+        if pressure is not None:
             after = pressure.after or retry_after(response)
             limiter.press(msgspec.structs.replace(pressure, after=after), clock())
         return response

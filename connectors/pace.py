@@ -4,6 +4,8 @@ from schemas.values import MINUTE
 
 _SLOW = 2.0
 """An answer that takes this many times as long as the fastest of its kind tells of a queue at the CRM."""
+LEAST = 0.01
+"""The part of a limit that even somebody has whose share of the work is none."""
 _GRACE = 0.05
 """Seconds by which answers differ without any queue."""
 
@@ -29,7 +31,7 @@ class Bucket:
         self._refill(now)
         if not self.per_minute or self._full >= amount:
             return 0
-        return int((amount - self._full) * MINUTE / (self.per_minute * max(self.share, 0.01))) + 1
+        return int((amount - self._full) * MINUTE / (self.per_minute * max(self.share, LEAST))) + 1
 
     def take(self, now: int) -> None:
         """One request leaves."""

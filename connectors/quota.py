@@ -3,9 +3,10 @@
 import msgspec
 
 from connectors.base import Usage
+from connectors.pace import LEAST
 from schemas.values import HOUR
 
-_STEPS = 96
+STEPS = 96
 """A day is counted in quarters of an hour."""
 NEARLY = 0.8
 """The part of a quota from which on those who may wait are slowed."""
@@ -37,6 +38,17 @@ class Spent(msgspec.Struct):
                 found[rank] = found.get(rank, 0) + units
         return found
 
+    def join(self, other: "Spent") -> None:
+        """What was counted elsewhere too."""
+        for step, counts in other.steps.items():
+            for rank, units in counts.items():
+                self.add(step, rank, units)
+
+    def trim(self) -> None:
+        """Forget what is older than the whole time before the newest step."""
+        oldest = max(self.steps, default=0) - STEPS
+        self.steps = {step: counts for step, counts in self.steps.items() if step > oldest}
+
 
 class QuotaState(msgspec.Struct):
     """What a quota remembers over a restart."""
@@ -46,6 +58,8 @@ class QuotaState(msgspec.Struct):
     told: Told | None = None
     since_told: int = 0
     """Units that we have spent since the CRM last told what is left."""
+    share: float = 1.0
+    """The part of it that is ours, where others work on the same connection and the CRM does not tell what is left."""
 
 
 class Quota:
@@ -53,16 +67,20 @@ class Quota:
 
     def __init__(self, length: int, most: int | None = None) -> None:
         self.length = length
-        self._step = length // _STEPS
+        self._step = length // STEPS
         self.state = QuotaState(most=most)
 
     def spend(self, units: int, rank: str, now: int) -> None:
         """A request has left."""
         state, oldest = self.state, (now - self.length) // self._step
-        state.spent.add(now // self._step, rank, units)
+        state.spent.add(self.step(now), rank, units)
         state.since_told += units
         for step in [step for step in state.spent.steps if step <= oldest]:
             del state.spent.steps[step]
+
+    def step(self, now: int) -> int:
+        """The step in which what is spent now is counted."""
+        return now // self._step
 
     def hear(self, usage: Usage, now: int) -> None:
         """What an answer told wins over our own count, which knows nothing of others."""
@@ -76,12 +94,12 @@ class Quota:
         state = self.state
         if (told := self._told(now)) is not None:
             return max(0, told.left - state.since_told)
-        return None if state.most is None else max(0, state.most - self.own(now))
+        return None if state.most is None else max(0, self._ours() - self.own(now))
 
     def used(self, now: int) -> int:
         """Units used, by others too where the CRM tells."""
-        left = self.left(now)
-        return self.own(now) if left is None or self.state.most is None else max(0, self.state.most - left)
+        told, most = self._told(now), self.state.most
+        return self.own(now) if told is None or most is None else max(0, most - (self.left(now) or 0))
 
     def own(self, now: int) -> int:
         """Units that we have used ourselves."""
@@ -93,7 +111,7 @@ class Quota:
 
     def is_nearly_used(self, now: int) -> bool:
         """Whether four fifths are used."""
-        left, most = self.left(now), self.state.most
+        left, most = self.left(now), self._size(now)
         return left is not None and bool(most) and left <= (most or 0) * (1 - NEARLY)
 
     def wait(self, units: int, now: int) -> int:
@@ -102,7 +120,7 @@ class Quota:
         A rolling quota gives back what was used a day ago, a step at a time; what was told counts no longer then.
         """
         left = self.left(now)
-        if left is None or left >= min(units, self.state.most or units):
+        if left is None or left >= min(units, self._size(now) or units):
             return 0
         told = self._told(now)
         if told is None or told.until == told.at + self.length:
@@ -126,6 +144,13 @@ class Quota:
         span = (steps - 1) * self._step + now % self._step + 1
         ends = now + int(left * span / recent)
         return ends if ends < self._frees_at(now) else None
+
+    def _ours(self) -> int:
+        return max(1, int((self.state.most or 0) * max(self.state.share, LEAST)))
+
+    def _size(self, now: int) -> int | None:
+        """All of it where the CRM tells what is left of all, else what is ours."""
+        return self.state.most if self.state.most is None or self._told(now) is not None else self._ours()
 
     def _frees_at(self, now: int) -> int:
         told = self._told(now)

@@ -1,12 +1,12 @@
 """What leaves together: unsent updates of one record as one row, and rows of one kind as one request."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from connectors.base import Connector
 from connectors.ledger import Entry
-from connectors.limits import Rank
+from connectors.limits import RANKS, Rank
 from schemas.commands import Command
 
 
@@ -76,18 +76,28 @@ def group_of(command: Command) -> tuple[object, ...]:
 
 
 def rank_of(commands: Iterable[Command]) -> Rank:
-    """Of which class a request is: that of its most urgent command."""
-    return "rule" if any(command.lane == "live" for command in commands) else "bulk"
+    """Of which class a request is: that of its most urgent command (D-101)."""
+    return min((_rank(command) for command in commands), key=RANKS.index)
 
 
-def batches(ready: Sequence[Unit], connector: Connector, most: Callable[[Command], int]) -> Iterator[list[Unit]]:
-    """Batches that one request can carry; those to be looked up go alone. In order of their oldest command."""
+def worth(entries: Iterable[Entry]) -> int:
+    """The place of some rows in the order of ranks: the least goes first."""
+    return RANKS.index(rank_of(entry.command for entry in entries))
+
+
+def _rank(command: Command) -> Rank:
+    return command.rank or ("rule" if command.lane == "live" else "bulk")
+
+
+def batches(ready: Sequence[Unit], connector: Connector, most: Callable[[Command], int]) -> list[list[Unit]]:
+    """Batches that one request can carry; those to be looked up go alone. In order of rank, then of age."""
     groups: dict[tuple[object, ...], list[Unit]] = {}
-    for one in ready:
+    for one in sorted(ready, key=lambda one: worth(one.entries)):
         command = one.command
         alone = command.id if one.is_sent or connector.looks_first(command) else ""
         groups.setdefault((*group_of(command), alone), []).append(one)
+    found: list[list[Unit]] = []
     for units in groups.values():
         size = most(units[0].command)
-        for start in range(0, len(units), size):
-            yield units[start : start + size]
+        found += [units[start : start + size] for start in range(0, len(units), size)]
+    return sorted(found, key=lambda units: worth(units[0].entries))

@@ -57,6 +57,11 @@ class Errand(NamedTuple):
         return [entry for one in self.units for entry in one.entries]
 
     @property
+    def rank(self) -> Rank:
+        """Of which class its request is."""
+        return rank_of(entry.command for entry in self.entries)
+
+    @property
     def repeated(self) -> int:
         """How many of its commands were sent before and are to be sent again."""
         return 0 if self.looks else sum(one.repeated for one in self.units)
@@ -196,9 +201,8 @@ class Worker:
             ready = self._prepared(errands, tally)
             if ready is None:
                 continue
-            commands = ready.errand.commands
-            price = self._guarded.price(ready.request)
-            wait = self._limits.enter(tally.now, rank_of(commands), price, ready.errand.follows)
+            price, rank = self._guarded.price(ready.request), ready.errand.rank
+            wait = self._limits.enter(tally.now, rank, price, ready.errand.follows)
             if not wait:
                 chosen += 1
                 self._inside += 1
@@ -209,7 +213,7 @@ class Worker:
                 errands.appendleft(ready.errand)
                 return
             tally.wake(tally.now + max(wait, self._limits.worth(tally.now, len(errands) + 1)))
-            _keep_urgent(errands, rank_of(commands))
+            _keep_urgent(errands, rank)
 
     def _prepared(self, errands: deque[Errand], tally: Round) -> Ready | None:
         """The next errand with its request; none where it needs no request, must wait, or falls apart."""
@@ -389,6 +393,6 @@ class Worker:
 
 def _keep_urgent(errands: deque[Errand], rank: Rank) -> None:
     """Leave out what may not leave before one of this rank may."""
-    urgent = [errand for errand in errands if RANKS.index(rank_of(errand.commands)) < RANKS.index(rank)]
+    urgent = [errand for errand in errands if RANKS.index(errand.rank) < RANKS.index(rank)]
     errands.clear()
     errands.extend(urgent)

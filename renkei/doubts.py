@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from connectors.ledger import Entry, Ledger
+from connectors.ledger import Entry, Ledger, asked_for
 from renkei.folder import Folder
 from rules.state import Fire
 from schemas import topics
@@ -71,7 +71,7 @@ def decide(file: Path, doubt: Doubt, word: Word, now: int, record: str = "") -> 
             if word == "retry" and not stopped:
                 book.again(command.id, now)
                 key = f"{command.tab}/{command.record_id}" if command.record_id else command.journey
-                _append(store, NewEntry(topics.commands(doubt.connection), key, now, pack(command)))
+                _append(store, NewEntry(topics.commands(doubt.connection), key, now, pack(asked_for(command))))
             else:
                 outcome = outcome_of(command, word, record)
                 book.write([msgspec.structs.replace(doubt.entry, state="done", outcome=outcome)], now)

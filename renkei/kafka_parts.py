@@ -109,7 +109,7 @@ def kafka_worker_part(
     wired = wire(folder, name, lease.check)
     limiter = limiting.of(name, wired.connector)
     crew = Threads(limiter.at_once)
-    desk = KafkaDesk(office, framing, wired.connector, clock, lease, limiter.spare)
+    desk = KafkaDesk(office, framing, wired.connector, clock, lease, limiter)
     worker = Worker(
         wired.connector, wired.send, desk, desk, limiter, chance=Random(randbits(64)), at=killing(),  # noqa: S311 - jitter, not secrecy
         may_go_on=desk.may_go_on, crew=crew,
@@ -152,7 +152,7 @@ def kafka_capture_part(
     wired = wire(folder, name)
     limiter = limiting.of(name, wired.connector)
     captures = tab_captures(wired, tabs.get(name, []), limiter, clock)
-    sink = KafkaSink(office, framing, captures, clock, at=at)
+    sink = KafkaSink(office, framing, captures, clock, at=at, limiter=limiter)
     hints = noticing_of(wired.connector, folder.credentials(name), wired.asking, tabs.get(name, []))
     wait = partial(limiter.wait, rank="capture")
     return CapturePart(name, captures, sink, interval, wired.connector, at, hints=hints, wait=wait)

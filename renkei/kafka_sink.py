@@ -8,13 +8,28 @@ from connectors.kafka_desk import Office
 from connectors.kafka_io import Admin, KafkaTrouble, Membership, Outgoing, Partition, Producer
 from connectors.kafka_ledger import LedgerTail
 from connectors.kafka_reading import Consumer, everything
+from connectors.kafka_spending import EVERY
 from connectors.ledger import Entry
-from renkei.parts import ECHO_WINDOW, Clock, Watched, bad_line_note, loaded_by, loaded_marker, position_note
+from connectors.limits import Limiter
+from connectors.quota import Spent
+from renkei.parts import (
+    ECHO_WINDOW,
+    Clock,
+    Watched,
+    bad_line_note,
+    loaded_by,
+    loaded_marker,
+    note_progress,
+    position_note,
+)
 from renkei.topology import LARGEST
 from schemas import keys, topics
-from schemas.codec import pack, to_json
+from schemas.codec import CodecError, Unpacker, pack, to_json
 from schemas.events import ChangeEvent
 from streams.wire import MARKER
+
+SPENT_NOTE = "spent"
+"""The name under which it is kept what captures have used of the day."""
 
 
 class KafkaSink:
@@ -33,9 +48,11 @@ class KafkaSink:
         *,
         echoes: bool = True,
         at: Callable[[str], None] = lambda point: None,
+        limiter: Limiter | None = None,
     ) -> None:
         self._office, self._framing, self._captures, self._clock = office, framing, captures, clock
-        self._echoes, self._at = echoes, at
+        self._echoes, self._at, self._limiter = echoes, at, limiter
+        self._spent, self._spent_at = Spent(), 0
         self._positions = Partition(office.topic(topics.positions(office.connection)), 0)
         self._name = f"renkei.capture.{office.workspace}.{office.connection}"
         self._consumer: Consumer | None = None
@@ -69,6 +86,8 @@ class KafkaSink:
             out[at:at] = [marker for tab in loaded_by(self, self._captures, one) for marker in self._markers(tab, now)]
         out += [self._parked(bad_line_note(bad, one.name)) for bad in polled.bad]
         self.set_note(position_note(one.name), polled.position)
+        note_progress(self, one, polled)
+        self._note_spent(now)
         with self._producer.transaction() as transaction:
             for message in (*out, *self._noted()):
                 transaction.send(message)
@@ -95,6 +114,15 @@ class KafkaSink:
         self._give_up()
         if self._consumer is not None:
             self._consumer.close()
+
+    def _note_spent(self, now: int) -> None:
+        """Whoever captures next counts on where this one ended (D-101)."""
+        if self._limiter is None or now - self._spent_at < EVERY:
+            return
+        self._spent_at = now
+        self._spent.join(self._limiter.news(of_capture=True))
+        self._spent.trim()
+        self.set_note(SPENT_NOTE, pack(self._spent))
 
     # -- who captures ------------------------------------------------------
 
@@ -126,6 +154,9 @@ class KafkaSink:
         try:
             producer.begin()
             self._notes = dict(self._read())
+            self._spent = read_spent(self._notes.get(SPENT_NOTE, b""))
+            if self._limiter is not None:
+                self._limiter.count_from(self._spent, of_capture=True)
             if self._echoes:
                 ledger = office.topic(topics.ledger(office.connection))
                 since = self._clock() - ECHO_WINDOW
@@ -177,6 +208,17 @@ class KafkaSink:
     def _noted(self) -> Iterator[Outgoing]:
         for name, value in self._pending.items():
             yield Outgoing(self._positions.topic, keys.in_workspace(self._office.workspace, name), value, (), 0)
+
+
+def read_spent(kept: bytes) -> Spent:
+    """What was kept; nothing where nothing was, or by another release."""
+    try:
+        return _spent(kept)
+    except CodecError:
+        return Spent()
+
+
+_spent: Unpacker[Spent] = Unpacker(Spent)
 
 
 def _too_large(event: ChangeEvent, size: int) -> bytes:

@@ -101,6 +101,14 @@ class Mirror:
             for (host, number), tab, count in gathering.barriers(self._restored, self._workspace)
         ]
 
+    def captured(self, connection: str) -> dict[str, bytes]:
+        """What the captures of a connection keep, by name: positions, and how far first loads are."""
+        found: dict[str, bytes] = {}
+        for told in self.archive.all(topics.positions(connection)):
+            if self._is_ours(told) and told.value is not None:
+                found[keys.parted(told.key or b"")[1]] = told.value
+        return found
+
     # -- how far it is ------------------------------------------------------------------
 
     def taken(self, book: Book) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from connectors.kafka_bench import AGAIN
 from connectors.kafka_desk import LIVE
 from connectors.kafka_io import Delivered, Outgoing, Producer
 from connectors.kafka_ledger import Row, Rows
-from connectors.ledger import Entry
+from connectors.ledger import Entry, asked_for
 from renkei.doubts import Doubt, Word, fire_of, outcome_of, resumed, waits_for
 from renkei.folder import Folder
 from renkei.mirror import Mirror
@@ -89,7 +89,7 @@ class Operator:
         if fire is not None and waits_for(fire, command):
             self._write([self._row(doubt, done), self._told(command.journey, resumed(command, word, now, record))])
         elif word == "retry":
-            row = Entry(command=command, state="planned", attempts=doubt.entry.attempts, updated_at=now)
+            row = Entry(command=asked_for(command), state="planned", attempts=doubt.entry.attempts, updated_at=now)
             self._write([self._row(doubt, row), self._again(doubt)])
         else:
             self._write([self._row(doubt, done)])
@@ -123,7 +123,7 @@ class Operator:
 
     def _again(self, doubt: Doubt) -> Outgoing:
         """The command once more: a worker that has its row in memory is told by a header to forget it."""
-        command, place = doubt.command, doubt.place
+        command, place = asked_for(doubt.command), doubt.place
         assert place is not None
         topic = topics.commands(doubt.connection) if place.lane == LIVE else topics.bulk(doubt.connection)
         value, headers = Nouns(registry_of(self._folder)).encode(command, topic)

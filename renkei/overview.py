@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
+import msgspec
+
+from connectors.base import LoadProgress
 from renkei.doubts import doubts
 from renkei.folder import Folder
 from renkei.lag.burrow import GroupStatus
@@ -15,6 +18,7 @@ from renkei.logged import waiting
 from renkei.looking import Look
 from renkei.mirror import Mirror
 from renkei.operating import parked_there
+from renkei.parts import progress_note
 from renkei.wiring import FILE
 from rules.book import Book
 from rules.state import Fire, JourneyRules
@@ -40,6 +44,15 @@ class Stopped:
     anchor: Ref
     rule: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Loading:
+    """A tab whose first load goes on: the records read, and how many there were; none where the CRM does not count."""
+
+    tab: str
+    read: int
+    of: int | None
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,7 @@ class Overview:
     backlog: int
     records: int
     not_loaded: tuple[str, ...]
+    loading: tuple[Loading, ...]
     journeys: int
     fires: dict[str, int]
     """Fires on their way, by what they wait for."""
@@ -110,12 +124,14 @@ def overview(folder: Folder, look: Look) -> Overview:
     fires = [(key, fire) for key, memory in memories for fire in memory.fires.values()]
     stopped = [(key, fire) for key, fire in fires if fire.state == "attention"]
     look.recall({key for key, _ in stopped})
+    missing = _not_loaded(look)
     return Overview(
         taken=waits.taken,
         counted=waits.counted,
         backlog=waits.backlog,
         records=len(flow.records.states),
-        not_loaded=_not_loaded(look),
+        not_loaded=missing,
+        loading=tuple(_loading(folder, look, missing)),
         journeys=_journeys(flow),
         fires=_states(fire for _, fire in fires),
         attention=tuple(_stopped(log, key, fire) for key, fire in stopped),
@@ -180,6 +196,17 @@ def _timers(memory: JourneyRules) -> int:
 def _not_loaded(look: Look) -> tuple[str, ...]:
     known = loaded_tabs(look.flow.store)
     return tuple(tab for tab in sorted(look.flow.book.read_fields) if tab not in known)
+
+
+def _loading(folder: Folder, look: Look, missing: Iterable[str]) -> Iterator[Loading]:
+    """How far the first loads of these tabs are, as far as they have begun."""
+    for tab in missing:
+        name = tab.partition(":")[0]
+        captured = look.log.note if look.mirror is None else look.mirror.captured(name).get
+        kept = captured(progress_note(tab)) if name in folder.settings.connections else None
+        if kept:
+            progress = msgspec.json.decode(kept, type=LoadProgress)
+            yield Loading(tab, progress.read, progress.of)
 
 
 def _stopped(log: Store, journey: Ref, fire: Fire) -> Stopped:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from connectors.base import BadLine, Capture, Connector, NoAnswer, NotSent, Polled
+from connectors.base import BadLine, Capture, Connector, LoadProgress, NoAnswer, NotSent, Polled
 from connectors.capture import CaptureFailed
 from connectors.kafka_io import Fenced, KafkaTrouble, Refused
 from connectors.ledger import Entry, Ledger
@@ -132,6 +132,7 @@ class LogSink:
                 entries[at:at] = mark_loaded(self._store, self._captures, one, now, seen_at)
             entries += [bad_line(bad, one.name, now) for bad in polled.bad]
             self._store.append(entries)
+            note_progress(self._store, one, polled)
             self._store.set_note(position_note(one.name), polled.position)
         return len(entries)
 
@@ -169,6 +170,8 @@ class CapturePart:
         self.captured = 0
         self.by_tab: Counter[str] = Counter()
         """What was captured, by tab."""
+        self.loading: dict[str, LoadProgress] = {}
+        """How far the first loads are that are going on, by capture."""
         self.is_ready = False
 
     def turn(self, now: int) -> Turned:
@@ -194,8 +197,10 @@ class CapturePart:
         self._timetable.open(wake)
 
     def close(self) -> None:
-        """Close the sink."""
+        """Close the sink, and let the captures go."""
         self._timetable.close()
+        for one in self._captures:
+            one.capture.close()
         self._sink.close()
 
     def _poll(self, now: int) -> Turned:
@@ -221,6 +226,10 @@ class CapturePart:
     def _keep(self, one: Watched, polled: Polled, now: int) -> bool:
         polled = msgspec.structs.replace(polled, events=self._stamped(polled.events, now))
         kept = self._sink.keep(one, polled, now)
+        if polled.progress is None or polled.loaded:
+            self.loading.pop(one.name, None)
+        else:
+            self.loading[one.name] = polled.progress
         self.captured += len(polled.events)
         self.by_tab.update(event.tab.partition(":")[2] for event in polled.events)
         return bool(kept) or polled.more
@@ -306,6 +315,12 @@ def loaded_by(notes: Notes, captures: Sequence[Watched], one: Watched) -> list[s
     return found
 
 
+def note_progress(notes: Notes, one: Watched, polled: Polled) -> None:
+    """Note how far a first load is, together with what was read: for those who look at it."""
+    if polled.progress is not None:
+        notes.set_note(progress_note(one.name), to_json(polled.progress))
+
+
 def loaded_marker(tab: str, now: int) -> Loaded:
     """What says that a tab's first load is complete."""
     return Loaded(at=now, tab=tab, generation=0, upstream=("capture", 0))
@@ -328,6 +343,11 @@ def bad_line_note(bad: BadLine, capture: str) -> bytes:
 def position_note(capture: str) -> str:
     """The name under which the position of a capture is kept."""
     return f"position.capture.{capture}"
+
+
+def progress_note(capture: str) -> str:
+    """The name under which it is kept how far a capture's first load is."""
+    return f"progress.capture.{capture}"
 
 
 def _loaded_note(capture: str) -> str:

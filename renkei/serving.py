@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import typer
 
+from renkei.bars import LoadBars, bars
 from renkei.observing import Observed
 from renkei.parts import Part
 from renkei.runner import Runner
@@ -21,17 +22,26 @@ def serve(opening: Mapping[str, Callable[[], Part]], hello: str, ready: str = ""
     typer.echo(hello)
     runner.start()
     told: dict[str, str] = {}
-    while not runner.wait(0.2):
-        if seen is not None:
-            seen.look(runner)
-        if ready and runner.is_ready:
-            typer.echo(ready)
-            ready = ""
-        problems = dict(runner.problems)
-        for name, problem in sorted(problems.items()):
-            if told.get(name) != problem:
-                typer.echo(f"{name}: {problem}", err=True)
-        told = problems
+    loads = LoadBars(bars())
+    try:
+        while not runner.wait(0.2):
+            if seen is not None:
+                seen.look(runner)
+            if ready and runner.is_ready:
+                typer.echo(ready)
+                ready = ""
+            loads.show(runner.parts.copy().values())
+            told = _told(dict(runner.problems), told)
+    finally:
+        loads.close()
     runner.stop()
     if runner.failure is not None:
         raise runner.failure
+
+
+def _told(problems: dict[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """Tell the problems that are new."""
+    for name, problem in sorted(problems.items()):
+        if before.get(name) != problem:
+            typer.echo(f"{name}: {problem}", err=True)
+    return problems

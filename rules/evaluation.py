@@ -12,6 +12,7 @@ from rules.interest import Concerned
 from rules.rounds import Change, Round
 from rules.state import Event, Truth, Waiting
 from rules.workflow_file import FieldUpdated
+from schemas.commands import CommandRank
 from schemas.values import Ref, Value, fold, format_instant, same, to_number
 
 
@@ -102,7 +103,7 @@ def evaluate(round_: Round, anchor: Ref, wake: Wake) -> None:
     if rule.timed and rule.leaves_pending:
         timing.plan_wake(round_, rule, anchor)
     if verdict and event is not None:
-        firing.start(round_, rule, anchor, event.id, event)
+        firing.start(round_, rule, anchor, event.id, event, rank=event.rank)
     elif verdict is False and rule.leaves_pending:
         firing.cancel(round_, rule, anchor, "criteria no longer hold")
 
@@ -161,8 +162,16 @@ def _fire_if_called(round_: Round, anchor: Ref, wake: Wake, truth: Truth, previo
         round_.decide("suppressed", rule, anchor, reason=f"once-mark: fired {_instant(truth.last_fired)}")
         return
     truth.epoch += 1
-    is_enrolled = previous is None and not wake.is_live
-    firing.start(round_, rule, anchor, _epoch(wake, truth), wake.seen, bulk=is_enrolled or wake.by_clock)
+    firing.start(round_, rule, anchor, _epoch(wake, truth), wake.seen, rank=_rank(wake, previous))
+
+
+def _rank(wake: Wake, previous: bool | None) -> CommandRank:
+    """Who brought it: the clock, records that were there before, a person's signal, or a change (D-101)."""
+    if wake.by_clock:
+        return "schedule"
+    if previous is None and not wake.is_live:
+        return "bulk"
+    return wake.event.rank if wake.event is not None else "rule"
 
 
 def _is_called(wake: Wake, previous: bool | None) -> bool:

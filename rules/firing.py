@@ -19,7 +19,7 @@ from rules.planning import ROW_SEPARATOR, PlanningStep
 from rules.rounds import Round
 from rules.state import Event, Failure, Fire, Sent
 from rules.templates import TemplateError
-from schemas.commands import Applied, Command, Outcome, RetryLater
+from schemas.commands import Applied, Command, CommandRank, Outcome, RetryLater
 from schemas.events import Chain
 from schemas.messages import Resume
 from schemas.values import Ref, ref
@@ -28,8 +28,10 @@ MAX_STEPS = 10_000  # of one fire in one round: a bound, not a limit that a sane
 _STOPPED = ("fresh", "attention", "held", "waiting")
 
 
-def start(round_: Round, rule: Rule, anchor: Ref, epoch: str, event: Event | None, *, bulk: bool = False) -> None:
-    """Start a fire, unless a guard speaks against it (D-61, D-62); what of it is ``bulk`` may wait (D-101)."""
+def start(
+    round_: Round, rule: Rule, anchor: Ref, epoch: str, event: Event | None, *, rank: CommandRank = "rule"
+) -> None:
+    """Start a fire, unless a guard speaks against it (D-61, D-62); of some ranks it may wait (D-101)."""
     chain = chain_of(round_, rule, anchor, epoch, event)
     mark = f"{rule.id}@{anchor}"
     refused = refusal(round_, rule, anchor, chain, mark)
@@ -45,10 +47,13 @@ def start(round_: Round, rule: Rule, anchor: Ref, epoch: str, event: Event | Non
     truth.recent = [at for at in truth.recent if at > since] + [round_.now]
     chain = Chain(chain.id, chain.hop, (*chain.fired, mark))
     round_.decide("fired", rule, anchor, fire=name, chain=chain, detail=_explained(round_, rule, anchor, event))
+    bulk = rank in ("schedule", "bulk")
     timing.plan_scheduled(round_, rule, anchor, name, event, chain, bulk=bulk)
     if rule.top:
         todo = [(path, "") for path in rule.top]
-        start_fire(round_, Fire(name, rule.id, anchor, chain, todo, event, round_.now, state="new", bulk=bulk))
+        start_fire(
+            round_, Fire(name, rule.id, anchor, chain, todo, event, round_.now, state="new", bulk=bulk, rank=rank)
+        )
 
 
 def start_fire(round_: Round, fire: Fire) -> None:
@@ -125,6 +130,7 @@ def resume(round_: Round, word: Resume) -> None:
     # A fire that failed while it read again does so again, unless the operator skips just that.
     fire.state = "new" if fire.reads and how == "retry" else "running"
     fire.awaits, fire.sent, fire.attempt = [], {}, fire.attempt + 1
+    fire.rank, fire.bulk = "interactive", False  # a person waits for it now
     if how == "stop":
         end(round_, fire, rule, "cancelled", "given up by an operator")
     else:
@@ -262,7 +268,7 @@ def _command(round_: Round, rule: Rule, fire: Fire, step: Step, draft: Draft) ->
         anchor=fire.anchor, journey=round_.journey, fire=fire.id, step=step.path,
         chain=Chain(fire.chain.id, fire.chain.hop + 1, fire.chain.fired), planned_at=round_.now,
         priority=rule.order, on_unknown=draft.on_unknown, trigger_native=draft.trigger_native,
-        lane=lane_of(round_, fire, _target(draft)),
+        lane=lane_of(round_, fire, _target(draft)), rank=fire.rank,
     )  # fmt: skip
 
 

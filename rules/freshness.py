@@ -33,6 +33,7 @@ def read_again(round_: Round, rule: Rule, fire: Fire, records: list[Ref]) -> Non
             id=name, connection=draft.connection, tab=tab, operation="read", record_id=draft.record_id,
             workflow=rule.workflow.name, rule=rule.name, anchor=fire.anchor, journey=round_.journey, fire=fire.id,
             step=f"fresh {record}", chain=fire.chain, planned_at=round_.now, lane=lane_of(round_, fire, record),
+            rank=fire.rank,
         )  # fmt: skip
         fire.awaits.append(name)
         fire.reads[name] = record

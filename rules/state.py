@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from rules.criteria.scope import Mark
-from schemas.commands import Lane
+from schemas.commands import CommandRank, Lane
 from schemas.events import Chain
 from schemas.values import Ref
 
@@ -41,6 +41,11 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     before: dict[str, Any] | None = None
     coalesced: bool = False
     chain: Chain | None = None
+
+    @property
+    def rank(self) -> CommandRank:
+        """Of which rank the commands are that follow from it: who sends a signal waits for what it brings (D-101)."""
+        return "interactive" if any(kind.startswith("signal:") for kind in self.kinds) else "rule"
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
@@ -127,6 +132,8 @@ class Fire(msgspec.Struct, array_like=True):
     """What went wrong with commands of the present step while others of it are still out."""
     bulk: bool = False
     """Whether the clock or a first load brought it, so that its commands may wait (D-101)."""
+    rank: CommandRank | None = None
+    """Whose its commands are at present (D-101); none in rows of older versions."""
 
 
 class JourneyRules(msgspec.Struct, array_like=True):

@@ -50,7 +50,7 @@ def _run_scheduled(round_: Round, rule: Rule, timer: Timer) -> None:
     fire = Fire(
         name, rule.id, timer.anchor, timer.chain or Chain(name), [(path, "") for path in entry.steps],
         timer.event, round_.now, outputs=dict(timer.outputs), scheduled=entry.number, state="new",
-        bulk=timer.bulk,
+        bulk=timer.bulk, rank="schedule",
     )  # fmt: skip
     decide_timer(round_, "fired", rule, timer, "a scheduled action is due")
     if entry.again_if_moved:
@@ -101,7 +101,7 @@ def _fire_timed(round_: Round, rule: Rule, timer: Timer) -> None:
         return
     verdict = round_.verdict(rule, timer.anchor, None)
     if verdict:
-        firing.start(round_, rule, timer.anchor, f"due {timer.epoch}", None, bulk=True)
+        firing.start(round_, rule, timer.anchor, f"due {timer.epoch}", None, rank="schedule")
     else:
         reason = "unknown: related data is not loaded" if verdict is None else "criteria do not hold at the due time"
         decide_timer(round_, "discarded", rule, timer, reason)
@@ -115,7 +115,7 @@ def _run_wake(round_: Round, rule: Rule, timer: Timer) -> None:
 def _run_wait(round_: Round, rule: Rule, timer: Timer) -> None:
     fire = round_.memory.fires.get(timer.fire)
     if fire is not None and fire.state == "waiting":
-        fire.state = "running"
+        fire.state, fire.rank = "running", "schedule"
         pass_step(fire)
         firing.run(round_, fire)
 

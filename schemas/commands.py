@@ -13,6 +13,8 @@ CommandOperation = str
 OnUnknown = Literal["retry", "skip", "ask"]
 Lane = Literal["live", "bulk"]
 """Whether a command goes before those that may wait (D-101)."""
+CommandRank = Literal["interactive", "rule", "schedule", "bulk"]
+"""Whose a command is: a person's who waits, a rule's, the clock's, a backlog's; in order of worth (D-101)."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -43,6 +45,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_unknown: OnUnknown = "retry"
     trigger_native: bool = True
     lane: Lane = "live"
+    rank: CommandRank | None = None
+    """None where its writer does not say: a rule's in the live lane, a backlog's in the bulk lane."""
     if_unmodified: int | None = None
     """The record's modified time seen, in milliseconds; the write is refused when it has moved (D-44)."""
     extra: Extra | UnsetType = UNSET

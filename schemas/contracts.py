@@ -16,7 +16,7 @@ from fastavro.validation import validate
 
 from schemas import packaged
 from schemas.codec import CodecError
-from schemas.commands import Command, Lane, OnUnknown, Outcome, Report
+from schemas.commands import Command, CommandRank, Lane, OnUnknown, Outcome, Report
 from schemas.decisions import Decision, DecisionKind
 from schemas.events import Chain, ChangeEvent, Extra, Operation
 from schemas.layout import Fields, Layout
@@ -150,6 +150,7 @@ _from_object = msgspec.json.Decoder(dict[str, Any], float_hook=Amount).decode
 _operation = {symbol: symbol for symbol in get_args(Operation)}
 _on_unknown = {symbol: symbol for symbol in get_args(OnUnknown)}
 _lane = {symbol: symbol for symbol in get_args(Lane)}
+_rank = {symbol: symbol for symbol in get_args(CommandRank)}
 _decision_kind = {symbol: symbol for symbol in get_args(DecisionKind)}
 
 
@@ -180,6 +181,8 @@ def _read_command(fields: Fields) -> Command:
     fields["fields"] = _from_object(fields["fields"])
     fields["on_unknown"] = _on_unknown[fields["on_unknown"]]
     fields["lane"] = _lane[fields["lane"]]
+    if fields["rank"] is not None:
+        fields["rank"] = _rank[fields["rank"]]
     if fields["key"] is not None:
         fields["key"] = (fields["key"]["field"], fields["key"]["value"])
     if fields["chain"] is not None:

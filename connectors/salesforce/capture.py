@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from connectors.answers import text, whole
 from connectors.base import Capture, Request, Send
-from connectors.capture import Gone, Mark, Page, PollingCapture, Row, readable
+from connectors.capture import CaptureFailed, Gone, Mark, Page, PollingCapture, Row
 from connectors.fields import field_types, milliseconds
+from connectors.salesforce.answering import rows, told
 from connectors.salesforce.values import API, image, literal
 from connectors.settings import ConnectionSettings
 from schemas.metadata import ConnectionMetadata
@@ -49,10 +51,19 @@ class SalesforceReader:
             f" ORDER BY SystemModstamp, Id LIMIT {_PAGE}"
         )
         path = f"{API}/query" if loading else f"{API}/queryAll"
-        response = self._send(Request(method="GET", path=path, params={"q": query}))
-        answer = readable(response, f"Salesforce object {self._tab}")
-        rows = [self._row(row) for row in answer.get("records") or []]
-        return Page(rows, bool(rows) and (len(rows) >= _PAGE or answer.get("done") is False))
+        what = f"Salesforce object {self._tab}"
+        answer = told(self._send(Request(method="GET", path=path, params={"q": query})), what)
+        page = Page([self._row(row) for row in rows(answer, "records", what)], answer.get("done") is False)
+        page = page._replace(more=bool(page.rows) and (page.more or len(page.rows) >= _PAGE))
+        if page.more and Mark(page.rows[-1].modified, page.rows[-1].id) <= after:
+            raise CaptureFailed(f"reading {what}: a page that does not lead on")
+        return page
+
+    def count(self) -> int | None:
+        """``SELECT COUNT()``, which leaves the recycle bin out, as a first load does."""
+        query = f"SELECT COUNT() FROM {self._tab}"  # noqa: S608
+        request = Request(method="GET", path=f"{API}/query", params={"q": query})
+        return whole(told(self._send(request), f"the count of {self._tab}").get("totalSize"))
 
     def gone(self, since: int, now: int) -> Sequence[Gone]:
         """What the log of deletions tells, asked every four minutes: other deleted rows come with the living.
@@ -65,23 +76,20 @@ class SalesforceReader:
         response = self._send(Request(method="GET", path=f"{API}/sobjects/{self._tab}/deleted/", params=window))
         if response.status in {400, 404}:
             return ()
-        told = readable(response, f"deletions of Salesforce object {self._tab}")
-        rows = told.get("deletedRecords") if isinstance(told, dict) else None
+        what = f"deletions of Salesforce object {self._tab}"
+        deleted = rows(told(response, what), "deletedRecords", what, ("id",))
         self._asked_at = now
-        return [
-            Gone(str(row["id"]), milliseconds(row.get("deletedDate")) or now)
-            for row in rows or []
-            if isinstance(row, dict) and row.get("id")
-        ]
+        return [Gone(row["id"], milliseconds(row.get("deletedDate")) or now) for row in deleted]
 
     def ids(self) -> set[str]:
         """Not needed: Salesforce tells deletions."""
         return set()
 
     def _row(self, row: dict[str, Any]) -> Row:
-        modified = milliseconds(row.get("SystemModstamp")) or 0
-        created = milliseconds(row.get("CreatedDate")) or 0
-        actor = row.get("LastModifiedById") or ""
+        modified, created = milliseconds(row.get("SystemModstamp")), milliseconds(row.get("CreatedDate")) or 0
+        if modified is None:
+            raise CaptureFailed(f"reading Salesforce object {self._tab}: a record without its SystemModstamp")
+        actor = text(row.get("LastModifiedById"))
         return Row(row["Id"], image(row, self._types), modified, created, actor, row.get("IsDeleted") is True)
 
 

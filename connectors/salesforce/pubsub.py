@@ -60,7 +60,7 @@ class _Found(NamedTuple):
     lost_from: int | None = None
 
 
-class PubSubCapture:
+class PubSubCapture(Capture):
     """Watches one object; ``renew`` drops a login that was refused."""
 
     def __init__(  # noqa: PLR0913
@@ -103,7 +103,7 @@ class PubSubCapture:
     def close(self) -> None:
         """End the subscription and its connection."""
         self._let_go()
-        self._bus.close()
+        self._polling.close()
 
     def _lead(self, place: _Place, now: int) -> Polled:
         """A page of polling, while the stream finds its place."""

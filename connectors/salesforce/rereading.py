@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from connectors.base import Request, Send
-from connectors.capture import readable
 from connectors.fields import field_types
+from connectors.salesforce.answering import rows, told
 from connectors.salesforce.capture import SYSTEM_COLUMNS, columns
 from connectors.salesforce.events import Change
 from connectors.salesforce.values import API, image, literal
@@ -56,6 +56,5 @@ class Reread:
         named = ", ".join(literal(one) for one in ids)
         query = f"SELECT {self._columns} FROM {self._tab} WHERE Id IN ({named})"  # noqa: S608
         response = self._send(Request(method="GET", path=f"{API}/query", params={"q": query}))
-        answer = readable(response, f"Salesforce object {self._tab}")
-        rows = answer.get("records") if isinstance(answer, dict) else None
-        return [image(row, self._types) for row in rows or [] if isinstance(row, dict)]
+        what = f"Salesforce object {self._tab}"
+        return [image(row, self._types) for row in rows(told(response, what), "records", what)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from connectors.answers import text
+from connectors.answers import listed, text
 from connectors.base import Send
 from connectors.capture import CaptureFailed
 from connectors.vtiger.surface import Surface, envelope, error_code
@@ -40,7 +40,7 @@ def describe(connection: str, surface: Surface, send: Send, tabs: Sequence[str])
         connection=connection,
         tabs={tab: _tab(tab, surface, send) for tab in tabs},
         users=tuple(_user(row) for row in _permitted(surface, send, _USERS)),
-        teams=tuple(Team(id=row["id"], name=row.get("groupname") or "") for row in _permitted(surface, send, _GROUPS)),
+        teams=tuple(Team(id=row["id"], name=text(row.get("groupname"))) for row in _permitted(surface, send, _GROUPS)),
     )
 
 
@@ -85,30 +85,31 @@ def _tab(name: str, surface: Surface, send: Send) -> Tab:
     if not isinstance(rows, list) or not all(isinstance(row, dict) and text(row.get("name")) for row in rows):
         raise CaptureFailed(f"Vtiger's describe of {name} has another form than known")
     fields = [_field(row) for row in rows]
-    return Tab(name=name, label=answer.get("label") or name, fields={field.name: field for field in fields})
+    return Tab(name=name, label=text(answer.get("label")) or name, fields={field.name: field for field in fields})
 
 
 def _field(row: Mapping[str, Any]) -> Field:
     told = row.get("type")
     kind: Mapping[str, Any] = told if isinstance(told, dict) else {}
-    refers_to = tuple(kind.get("refersTo") or ())
+    refers_to = tuple(name for name in listed(kind.get("refersTo")) if isinstance(name, str))
     native = text(kind.get("name"))
+    choices = (text(value.get("value")) for value in listed(kind.get("picklistValues")) if isinstance(value, dict))
     type_ = "user" if refers_to == ("Users",) else _TYPES.get(native, "unknown")
     return Field(
-        name=row["name"], type=type_, label=row.get("label") or "", refers_to=refers_to,
-        values=tuple(text(value.get("value")) for value in kind.get("picklistValues") or [] if isinstance(value, dict)),
+        name=row["name"], type=type_, label=text(row.get("label")), refers_to=refers_to,
+        values=tuple(choices),
         mandatory=row.get("mandatory") is True, writable=row.get("editable") is not False,
         unique=row.get("isunique") is True, native=native,
     )  # fmt: skip
 
 
 def _user(row: Mapping[str, Any]) -> User:
-    name = " ".join(part for part in (row.get("first_name"), row.get("last_name")) if part)
-    active = row.get("status") in {None, "", "Active"}
+    name = " ".join(part for part in (text(row.get("first_name")), text(row.get("last_name"))) if part)
+    active = text(row.get("status")) in {"", "Active"}
     role = text(row.get("roleid"))
     return User(
-        id=row["id"], name=name or row.get("user_name") or "", email=row.get("email1") or "", active=active,
-        manager=row.get("reports_to_id") or "", roles=(role,) if role else (),
+        id=row["id"], name=name or text(row.get("user_name")), email=text(row.get("email1")), active=active,
+        manager=text(row.get("reports_to_id")), roles=(role,) if role else (),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from connectors.answers import text
+from connectors.answers import text, whole
 from connectors.base import Capture, Request, Send
 from connectors.capture import CaptureFailed, Gone, Mark, Page, PollingCapture, Row, readable
 from connectors.fields import field_types, milliseconds
@@ -54,6 +54,11 @@ class ZohoReader:
         if page.more and Mark(page.rows[-1].modified, page.rows[-1].id) <= after:
             raise CaptureFailed(f"reading Zoho module {self._tab}: a page that does not lead on")
         return page
+
+    def count(self) -> int | None:
+        """What the module's own count says (``GET /{module}/actions/count``)."""
+        told = self._ask(Request(method="GET", path=f"{API}/{self._tab}/actions/count"), (200,)).get("count")
+        return whole(told)
 
     def gone(self, since: int, now: int) -> Iterator[Gone]:
         """The recycle bin and what was deleted for good, newer than ``since``."""

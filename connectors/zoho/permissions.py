@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from connectors.answers import parsed
+from connectors.answers import parsed, text
 from connectors.base import Request, Send
 from connectors.notices import URL
 from connectors.zoho.rows import CHANGE_OWNER
@@ -45,7 +45,7 @@ def _probes(tabs: Sequence[str]) -> Iterator[tuple[str, Request]]:
 def _lacks(send: Send, request: Request) -> bool:
     response = send(request)
     answer = parsed(response)
-    code = answer.get("code") if isinstance(answer, dict) else ""
+    code = text(answer.get("code")) if isinstance(answer, dict) else ""
     return response.status in {401, 403} and code in _LACKS
 
 

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from renkei.bars import LoadBars, bars
 from renkei.commands.connectors import begun
 from renkei.contracts import Contracts
 from renkei.folder import Folder
 from renkei.history import HistoryPart
 from renkei.kafka_parts import capture_parts, connector_parts
 from renkei.limiting import Limiting
-from renkei.observing import observed
+from renkei.observing import MetricsHost, MetricsPort, Observed, observed
 from renkei.options import FolderArgument, JsonOption, StateOption, command_of, opened_folder, say_json, told
 from renkei.parts import CapturePart, FlowPart, Part, WorkerPart
 from renkei.runner import settle, wall_clock
@@ -26,7 +25,7 @@ from rules.book import Book
 from schemas.topics import PARKED
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917 - what a person may type
     folder: FolderArgument = Path(),
     once: Annotated[bool, typer.Option("--once", help="Run to rest, then end.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Use the metadata that was learned before.")] = False,
@@ -34,12 +33,15 @@ def run(
     broker: Annotated[
         str, typer.Option("--broker", metavar="ADDRESS", help="kafka://host:port: the same on Kafka, in one process.")
     ] = "",
+    metrics_port: MetricsPort = 0,
+    metrics_host: MetricsHost = "127.0.0.1",
     as_json: JsonOption = False,
 ) -> None:
     """Run a project on this machine: watch its connections, decide, and act."""
     with told(as_json):
         if broker:
-            run_on_kafka(folder, broker, offline, state)
+            with observed(metrics_host, metrics_port) as seen:
+                run_on_kafka(folder, broker, offline, state, seen)
             return
         project = opened_folder(folder, state)
         if not offline:
@@ -52,24 +54,24 @@ def run(
                 counts = run_to_rest(project, edition.book, file, quiet=as_json or not sys.stderr.isatty())
                 _tell(counts, folder, as_json)
             else:
-                _run_on(project, edition.book, file)
+                with observed(metrics_host, metrics_port) as seen:
+                    _run_on(project, edition.book, file, seen)
 
 
-def run_on_kafka(path: Path, broker: str, offline: bool, state: Path | None) -> None:
+def run_on_kafka(path: Path, broker: str, offline: bool, state: Path | None, seen: Observed) -> None:
     """Capture, streams and connectors of a project in one process, until stopped."""
     from renkei.streams_part import StreamsPart  # noqa: PLC0415 - the broker's libraries, for those who have a broker
 
     project, book, address = begun(path, broker, offline, state)
     contracts, limiting = Contracts(registry_of(project)), Limiting(project)
-    with observed("127.0.0.1", 0) as seen:
-        opening: dict[str, Callable[[], Part]] = {
-            "streams": lambda: StreamsPart(project, book, broker, seen.meter, seen.health),
-            **capture_parts(project, book, address, contracts, wall_clock, limiting=limiting),
-            **connector_parts(project, address, contracts, wall_clock, limiting=limiting),
-        }
-        name = project.settings.project
-        serve(opening, f"{name}: live on {address}; see {seen.address}/readyz. Stop with Ctrl-C.",
-              f"{name}: all parts ready.", seen)  # fmt: skip
+    opening: dict[str, Callable[[], Part]] = {
+        "streams": lambda: StreamsPart(project, book, broker, seen.meter, seen.health),
+        **capture_parts(project, book, address, contracts, wall_clock, limiting=limiting),
+        **connector_parts(project, address, contracts, wall_clock, limiting=limiting),
+    }
+    name = project.settings.project
+    serve(opening, f"{name}: live on {address}; see {seen.address}/readyz. Stop with Ctrl-C.",
+          f"{name}: all parts ready.", seen)  # fmt: skip
 
 
 def run_to_rest(folder: Folder, book: Book, file: Path, *, quiet: bool = False) -> dict[str, int]:
@@ -78,13 +80,18 @@ def run_to_rest(folder: Folder, book: Book, file: Path, *, quiet: bool = False) 
     try:
         for make in parts(folder, book, file, wall_clock, _say).values():
             opened.append(make())  # noqa: PERF401 - those opened are closed, whatever happens
-        with Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,} changes"),
-            console=Console(stderr=True), transient=True, disable=quiet,
-        ) as progress:  # fmt: skip
-            task = progress.add_task(f"running {folder.settings.project}", total=None)
-            flow = next(part for part in opened if isinstance(part, FlowPart))
-            problems = settle(opened, wall_clock, tell=lambda: progress.update(task, completed=flow.taken))
+        flow = next(part for part in opened if isinstance(part, FlowPart))
+        with bars(quiet=quiet) as progress:
+            task, loads = (
+                progress.add_task(f"running {folder.settings.project}", total=None, what="changes"),
+                LoadBars(progress),
+            )
+
+            def tell() -> None:
+                progress.update(task, completed=flow.taken)
+                loads.show(opened)
+
+            problems = settle(opened, wall_clock, tell=tell)
         for name, problem in sorted(problems.items()):
             typer.echo(f"{name}: {problem}", err=True)
         return counts_of(opened)
@@ -109,10 +116,10 @@ def counts_of(opened: list[Part]) -> dict[str, int]:
     }
 
 
-def _run_on(folder: Folder, book: Book, file: Path) -> None:
+def _run_on(folder: Folder, book: Book, file: Path, seen: Observed) -> None:
     rules = sum(1 for _ in book.all_rules())
     hello = f"{folder.settings.project}: {rules} rules are live. Stop with Ctrl-C; look with: renkei status"
-    serve(parts(folder, book, file, wall_clock, _say), hello)
+    serve(parts(folder, book, file, wall_clock, _say), f"{hello}, or at {seen.address}/readyz", seen=seen)
 
 
 def _say(sentence: str) -> None:

@@ -2,7 +2,10 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated
 
 import typer
@@ -13,6 +16,7 @@ from renkei.options import JsonOption, say_json, told
 from renkei.planning import FaultsFile, plan_faults, read_faults
 from renkei.printing import print_sandbox
 from sandbox.hosting import Address
+from sandbox.salesforce.tokens import USERNAME, private_key
 from sandbox.seed import JOURNEY
 from sandbox.server import Sandbox
 
@@ -37,16 +41,27 @@ def sandbox(
         signal.signal(number, lambda *_: stopped.set())
     with told(as_json):
         plan = read_faults(faults) if faults else FaultsFile(ahead={})
-    with told(as_json), Sandbox(seed, address=Address(host, port)) as running:
+    with told(as_json), Sandbox(seed, address=Address(host, port)) as running, _key_file() as key:
         planned = plan_faults(running, plan)
         if as_json:
-            say_json({"urls": _urls(running), "variables": variables(running), "faults": planned})
+            assertion = {"username": USERNAME, "private_key": key}
+            urls, secrets = _urls(running), variables(running)
+            say_json({"urls": urls, "variables": secrets, "jwt_bearer": assertion, "faults": planned})
         else:
-            _tell(Console(), running, planned)
+            _tell(Console(), running, planned, key)
         stopped.wait()
 
 
-def _tell(console: Console, running: Sandbox, planned: list[str]) -> None:
+@contextmanager
+def _key_file() -> Iterator[str]:
+    """A file, until the end, that only its owner may read: the key of Salesforce logins by JWT."""
+    with NamedTemporaryFile("w", prefix="renkei-sandbox-", suffix=".pem", encoding="ascii") as file:
+        file.write(private_key())
+        file.flush()
+        yield file.name
+
+
+def _tell(console: Console, running: Sandbox, planned: list[str], key: str) -> None:
     print_sandbox(console, running)
     for line in planned:
         console.print(f"  goes wrong  {line}", soft_wrap=True, highlight=False, markup=False)
@@ -55,6 +70,7 @@ def _tell(console: Console, running: Sandbox, planned: list[str]) -> None:
     )
     for name, value in variables(running).items():
         console.print(f"  {name}={value}", soft_wrap=True, highlight=False)
+    console.print(f"\nSalesforce's login jwt_bearer: username {USERNAME}, private key in {key}", soft_wrap=True)
     console.print("\nStop it with Ctrl-C.")
 
 

@@ -23,7 +23,7 @@ from renkei.options import (
     say_json,
     told,
 )
-from renkei.overview import MOST, Overview, overview
+from renkei.overview import MOST, Loading, Overview, overview
 from schemas.values import format_instant
 from streams.explaining import shown_ref
 
@@ -65,6 +65,7 @@ def _lines(seen: Overview, project: Folder, hint: Hint) -> Iterator[str]:
     yield _row("changes", f"{seen.taken:,} taken{_COUNTED[seen.counted]}{wait}")
     missing = ", ".join(tab.replace(":", ".", 1) for tab in seen.not_loaded)
     yield _row("records", f"{seen.records:,}" + (f"; not loaded yet: {missing}" if missing else ""))
+    yield from (_row("loading", _loading(one)) for one in seen.loading)
     yield _row("journeys", f"{seen.journeys:,}")
     waits = ", ".join(f"{count} {_STATES.get(state, state)}" for state, count in seen.fires.items())
     yield _row("fires", waits or "none on their way")
@@ -75,6 +76,13 @@ def _lines(seen: Overview, project: Folder, hint: Hint) -> Iterator[str]:
     counts = seen.orphans.counts()
     yield _row("orphans", ", ".join(f"{count} {what}" for what, count in counts.items()) or "none")
     yield from _consumers(seen)
+
+
+def _loading(one: Loading) -> str:
+    name = one.tab.replace(":", ".", 1)
+    if not one.of:
+        return f"{name}: {one.read:,} records read"
+    return f"{name}: {one.read:,} of {one.of:,} records read ({one.read / one.of:.0%})"
 
 
 def _consumers(seen: Overview) -> Iterator[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from rules.project import Project
 from rules.publishing import publish
-from schemas.commands import Applied, Command
+from schemas.commands import Applied, Command, Uncertain
 from streams.testing import Driver
 
 WORKFLOW = """
@@ -60,37 +60,57 @@ def edited_after_it_was_found(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "happens", "lane", "count"),
+    ("rule", "happens", "lane", "rank", "count"),
     [
-        (f"trigger: created\n{MAIL}", created, "live", 1),
-        (f'trigger: {{becomes: Stage is "Won"}}\n{MAIL}', created, "live", 1),
-        (f'trigger: {{becomes: Stage is "Won" and no demo}}\n{MAIL}', created, "live", 1),
-        (f"trigger: created\n{LATER}", a_day_later, "live", 1),
-        ("trigger: created\nactions: [{wait: 1 hour}, {notify: user a, text: x}]", a_day_later, "live", 1),
-        (f"{DAILY}\n{MAIL}", a_day_later, "bulk", 2),
-        (f"{DAILY}\n{EACH}", a_day_later, "bulk", 3),
-        (f"{DAILY}\n{LATER}", a_day_later, "bulk", 2),
-        (f"{DAILY}\nactions: [{{wait: 1 hour}}, {{notify: user a, text: x}}]", a_day_later, "bulk", 2),
-        (f"trigger: {{date: Closing, at: '10:00'}}\n{MAIL}", a_day_later, "bulk", 1),
-        (f"trigger: {{becomes: Closing is yesterday}}\n{MAIL}", a_day_later, "bulk", 1),
-        (f'trigger: {{becomes: Stage is "Won"}}\n{MAIL}', found, "bulk", 1),
-        (f'trigger: {{becomes: Stage is "Won"}}\n{LATER}', found_a_day_ago, "bulk", 1),
-        (f'trigger: {{becomes: Stage is "Won"}}\n{MAIL}', edited_after_it_was_found, "live", 1),
+        (f"trigger: created\n{MAIL}", created, "live", "rule", 1),
+        (f'trigger: {{becomes: Stage is "Won"}}\n{MAIL}', created, "live", "rule", 1),
+        (f'trigger: {{becomes: Stage is "Won" and no demo}}\n{MAIL}', created, "live", "rule", 1),
+        (f"trigger: created\n{LATER}", a_day_later, "live", "schedule", 1),
+        ("trigger: created\nactions: [{wait: 1 hour}, {notify: user a, text: x}]", a_day_later, "live", "schedule", 1),
+        (f"{DAILY}\n{MAIL}", a_day_later, "bulk", "schedule", 2),
+        (f"{DAILY}\n{EACH}", a_day_later, "bulk", "schedule", 3),
+        (f"{DAILY}\n{LATER}", a_day_later, "bulk", "schedule", 2),
+        (f"{DAILY}\nactions: [{{wait: 1 hour}}, {{notify: user a, text: x}}]", a_day_later, "bulk", "schedule", 2),
+        (f"trigger: {{date: Closing, at: '10:00'}}\n{MAIL}", a_day_later, "bulk", "schedule", 1),
+        (f"trigger: {{becomes: Closing is yesterday}}\n{MAIL}", a_day_later, "bulk", "schedule", 1),
+        (f'trigger: {{becomes: Stage is "Won"}}\n{MAIL}', found, "bulk", "bulk", 1),
+        (f'trigger: {{becomes: Stage is "Won"}}\n{LATER}', found_a_day_ago, "bulk", "schedule", 1),
+        (f'trigger: {{becomes: Stage is "Won"}}\n{MAIL}', edited_after_it_was_found, "live", "rule", 1),
     ],
 )
 def test_what_the_clock_or_a_first_load_brings_may_wait(
-    rule: str, happens: Callable[[Driver], object], lane: str, count: int
+    rule: str, happens: Callable[[Driver], object], lane: str, rank: str, count: int
 ) -> None:
     is_load = happens not in (created, a_day_later)
     driver = opened(rule, "enrol" if is_load else "baseline", loaded=not is_load)
     happens(driver)
-    assert [one.lane for one in driver.commands()] == [lane] * count
+    assert [(one.lane, one.rank) for one in driver.commands()] == [(lane, rank)] * count
 
 
 def test_a_record_that_is_read_again_is_read_in_the_lane_of_its_fire() -> None:
     driver = opened(f'{DAILY}\nfresh: 1 minute\ncriteria: Stage is "Won"\n{MAIL}')
     a_day_later(driver)
-    assert {(one.operation, one.lane) for one in driver.commands()} == {("read", "bulk"), ("notify", "bulk")}
+    assert {(one.operation, one.lane, one.rank) for one in driver.commands()} == {
+        ("read", "bulk", "schedule"),
+        ("notify", "bulk", "schedule"),
+    }
+
+
+def test_what_a_person_asks_for_goes_first() -> None:
+    driver = opened(f"trigger: {{signal: urgent}}\n{MAIL}")
+    created(driver)
+    driver.signal("zoho:Deals/D", "urgent")
+    assert [(one.lane, one.rank) for one in driver.commands()] == [("live", "interactive")]
+
+
+def test_what_an_operator_sends_again_goes_first_whoever_planned_it() -> None:
+    driver = opened(f"{DAILY}\n{MAIL}", applies=False)
+    created(driver)
+    driver.advance("2 hours")
+    [planned] = driver.commands()
+    driver.answer(planned, Uncertain(command_id=planned.id, reason="no answer"))
+    driver.resume(planned.journey, planned.fire, "retry")
+    assert [(one.lane, one.rank) for one in driver.commands()] == [("bulk", "schedule"), ("live", "interactive")]
 
 
 TWO = """

@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 import requests
 
+from connectors.credentials import Credentials
+from connectors.registry import connect
+from connectors.settings import ConnectionSettings
 from sandbox.ports import free_ports
 
 COMMAND = [sys.executable, "-c", "from renkei.cli import main; main()", "sandbox", "--json"]
@@ -38,6 +42,25 @@ def test_the_practice_crms_answer_until_stopped(number: signal.Signals) -> None:
         assert answer.json()["access_token"]
         running.send_signal(number)
         assert running.wait(20) == 0
+
+
+def test_salesforce_is_logged_in_to_by_the_key_of_a_private_file() -> None:
+    with served() as (running, told):
+        key = Path(told["jwt_bearer"]["private_key"])
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+        secrets = {
+            "client_id": told["variables"]["RENKEI_SALESFORCE_CLIENT_ID"],
+            "username": told["jwt_bearer"]["username"],
+            "private_key": key.read_text(encoding="ascii"),
+        }
+        settings = ConnectionSettings(
+            connection="sf", kind="salesforce", url=told["urls"]["salesforce"], allow_private=True, login="jwt_bearer"
+        )
+        connector, send, _ = connect(settings, Credentials("sf", secrets), None)
+        assert connector.own_user(send)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == 0
+    assert not key.exists()
 
 
 def test_the_ports_follow_each_other_and_a_taken_one_is_named() -> None:

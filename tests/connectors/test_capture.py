@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.base import Polled
-from connectors.capture import TIE_BITS, Gone, Mark, Page, PollingCapture, Row
+from connectors.base import LoadProgress, NoAnswer, Polled
+from connectors.capture import TIE_BITS, CaptureFailed, Gone, Mark, Page, PollingCapture, Row
 from schemas.events import ChangeEvent
 from schemas.values import MINUTE
 from tests.connectors.fakes import NOW
@@ -81,6 +82,57 @@ def test_a_first_load_tells_every_record_once_and_fires_nothing() -> None:
     assert sorted(event.record_id for event in events) == [f"r{number}" for number in range(7)]
     assert all(event.load for event in events)
     assert watch.poll(NOW + 1000) == []
+
+
+class CountedTable(Table):
+    """A tab whose CRM counts, or refuses to."""
+
+    counts = 0
+    refusal: Exception | None = None
+
+    def count(self) -> int | None:
+        self.counts += 1
+        if self.refusal is not None:
+            raise self.refusal
+        return len(self.live)
+
+
+def loaded(table: Table, between: dict[int, str] | None = None) -> list[LoadProgress | None]:
+    """How far a first load says that it is after each page, every poll by a capture that was just started."""
+    position: bytes | None = None
+    found: list[LoadProgress | None] = []
+    more = True
+    while more:
+        polled = PollingCapture("toy:Deals", table).poll(position, NOW)
+        more = polled.more
+        position = polled.position
+        found.append(polled.progress)
+        if record := (between or {}).get(len(found)):
+            table.put(record, "later", NOW + MINUTE)
+    assert PollingCapture("toy:Deals", table).poll(position, NOW + MINUTE).progress is None
+    return found
+
+
+def seven(table: Table) -> None:
+    for number in range(7):
+        table.put(f"r{number}", "x", NOW)
+
+
+def test_a_first_load_says_how_far_it_is_and_counts_once() -> None:
+    seven(table := CountedTable())
+    assert loaded(table) == [LoadProgress(3, 7), LoadProgress(6, 7), LoadProgress(7, 7)]
+    assert table.counts == 1
+    table.put("r8", "x", NOW)
+    assert loaded(table, {2: "新しい"})[-1] == LoadProgress(9, 9), "what came meanwhile is read too"
+
+
+@pytest.mark.parametrize("refusal", [NoAnswer("too slow to count"), CaptureFailed("it may not count")])
+def test_a_tab_that_cannot_be_counted_is_loaded_all_the_same(refusal: Exception) -> None:
+    seven(table := CountedTable())
+    table.refusal = refusal
+    assert loaded(table) == [LoadProgress(3), LoadProgress(6), LoadProgress(7)]
+    seven(uncounted := Table())
+    assert loaded(uncounted) == [LoadProgress(3), LoadProgress(6), LoadProgress(7)]
 
 
 def test_create_edit_delete_and_restore_are_told_as_such() -> None:

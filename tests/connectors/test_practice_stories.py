@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.base import AuthenticationFailed
+from connectors.base import AuthenticationFailed, LoadProgress, Request, Response
 from connectors.credentials import Credentials
 from connectors.registry import connect
 from connectors.settings import ConnectionSettings
@@ -228,3 +228,23 @@ def test_a_wrong_key_stops_the_connection_and_shows_nothing(desk: Desk) -> None:
     with pytest.raises(AuthenticationFailed) as caught:
         send(connector.request([one]))
     assert "canary-5ecret" not in str(caught.value)
+
+
+def test_a_first_load_knows_its_total_where_the_crm_counts(desk: Desk) -> None:
+    tab = desk.words.tab
+    desk.work(*(desk.command(f"{desk.kind}-count-{n}", "create", name=f"数 {n}") for n in range(3)))
+    desk.crm.delete(tab, str(desk.crm.records(tab)[-1]["id"]))
+    progress = desk.watch().capture.poll(None, desk.clock.now()).progress
+    there = len(desk.crm.records(tab))
+    # The recorded Vtigers answer an empty list to COUNT(*).
+    assert progress == LoadProgress(there, None if desk.kind == "vtiger" else there)
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b"[]", b"null", b'{"count": "-1"}', b'{"count": true}', b"\xff"])
+def test_a_count_that_cannot_be_read_holds_no_first_load_up(desk: Desk, answer: bytes) -> None:
+    def send(request: Request) -> Response:
+        counts = "count" in request.path or "COUNT" in str(request.params)
+        return Response(status=200, body=answer) if counts else desk.send(request)
+
+    progress = desk.connector.capture(desk.words.tab, send).poll(None, desk.clock.now()).progress
+    assert progress == LoadProgress(len(desk.crm.records(desk.words.tab)))

@@ -63,7 +63,7 @@ class Hand:
         self.limiter = Limiter(limits or Limits())
         kind, self.lease = connector or toy(), Lease(office.lease)
         self.clock = Moved()
-        self.desk = KafkaDesk(office, FRAMING, kind, self.clock, self.lease, self.limiter.spare)
+        self.desk = KafkaDesk(office, FRAMING, kind, self.clock, self.lease, self.limiter)
         self.worker = Worker(
             kind, self._send(crm), self.desk, self.desk, self.limiter, policy=policy, chance=Random(7), at=at,
             may_go_on=self.desk.may_go_on,

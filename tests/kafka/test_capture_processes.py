@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from renkei.kafka_sink import SPENT_NOTE, read_spent
 from sandbox.broker.cluster import Cluster
 from sandbox.server import Sandbox
 from schemas import keys
@@ -124,3 +125,22 @@ def test_of_two_captures_one_works_and_the_other_takes_over_when_it_is_suspended
         until(lambda seen=f"after {one is first}": seen in names(there), "it goes on")  # type: ignore[misc]
     assert names(there) == sorted(["a", "during True", "after True", "during False", "after False"])
     assert len(markers(there)) == 1
+
+
+def used(there: OnKafka) -> int:
+    """Calls that captures have noted for the day, in all."""
+    newest = [one.value for one in there.read("positions.zoho") if keys.parted(one.key or b"")[1] == SPENT_NOTE]
+    return sum(read_spent(newest[-1] or b"").since(0).values()) if newest else 0
+
+
+def test_the_next_capture_counts_the_calls_of_the_day_on(there: OnKafka) -> None:
+    """D-101"""
+    for number in range(250):
+        there.sandbox.zoho.insert("Deals", {"Deal_Name": f"商談 {number}", "Stage": "Negotiation"})
+    first = there.start("capture").wait_ready()
+    until(lambda: bool(markers(there)) and used(there) > 1, "what the first load cost")
+    first.send(signal.SIGTERM)
+    assert first.ended(10) == 0
+    before = used(there)
+    there.start("capture").wait_ready()
+    until(lambda: used(there) > before, "the second one's calls on top")

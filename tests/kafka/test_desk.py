@@ -9,10 +9,11 @@ from connectors.base import Limits, Response
 from connectors.kafka_bench import Bench
 from connectors.kafka_io import Outgoing, Refused
 from connectors.kafka_ledger import Row
+from connectors.view import view
 from sandbox.broker.cluster import Cluster
 from schemas import keys
 from schemas.commands import Applied, Command
-from schemas.values import DAY
+from schemas.values import DAY, SECOND
 from tests.connectors.fakes import create, update
 from tests.kafka.shop import Counter, Hand
 
@@ -249,3 +250,39 @@ def test_a_claim_is_as_old_as_its_commit_is_long(counter: Counter) -> None:
     hand.until(at_rest(counter, 1, hand), "the effect")
     assert any("claimed anew" in problem for problem in hand.problems)
     assert len(counter.crm.requests) == 1
+
+
+def spent(hand: Hand) -> dict[str, int]:
+    state = hand.limiter.state(hand.clock())
+    return view(state, hand.clock()).by_rank
+
+
+def test_whoever_is_given_the_partitions_counts_the_day_on(counter: Counter) -> None:
+    """D-101: what is left of a day does not hang on who applies, nor on how often one was started."""
+    counter.put(update(1, "A", journey="j"), update(2, "B", journey="j", rank="interactive"))
+    counter.put(update(3, "取引", journey="j"), number=1)
+    first = counter.hand(limits=Limits(per_day=4))
+    first.until(lambda: len(counter.crm.effects) == 3 and not any(first.desk.waiting().values()), "three effects")
+    assert spent(first) == {"interactive": 1, "rule": 2}
+    first.desk.close()
+    second = counter.hand(limits=Limits(per_day=4))
+    second.until(lambda: second.desk.is_ready and bool(spent(second)), "the second has taken over")
+    assert spent(second) == {"interactive": 1, "rule": 2}
+    counter.put(update(4, "A", journey="j"), update(5, "C", journey="j"))
+    second.until(lambda: len(counter.crm.effects) == 4, "the last call of the day")
+    second.until(lambda: second.limiter.wait(second.clock(), "rule") > SECOND, "nothing of the day is left")
+    assert (len(counter.crm.effects), second.desk.waiting()["live"]) == (4, 1)
+
+
+def test_two_workers_count_what_they_have_spent_themselves_and_once_alone_all_of_it(counter: Counter) -> None:
+    first, second = counter.hand(limits=Limits(per_day=100)), counter.hand(limits=Limits(per_day=100))
+    first.until(lambda: first.desk.share == second.desk.share == 0.5, "one partition each", second)
+    first.until(lambda: first.desk.is_ready and second.desk.is_ready, "both are ready", second)
+    counter.put(update(1, "A", journey="j"), update(2, "B", journey="j"))
+    counter.put(update(3, "C", journey="j"), number=1)
+    first.until(lambda: len(counter.crm.effects) == 3, "three effects", second)
+    assert sorted((sum(spent(first).values()), sum(spent(second).values()))) == [1, 2]
+    second.desk.close()
+    first.until(
+        lambda: first.desk.share == 1.0 and sum(spent(first).values()) == 3, "the first has all, and counts all"
+    )

@@ -7,16 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 
+from connectors.base import LoadProgress
 from connectors.kafka_archive import Archive
 from connectors.kafka_bench import AGAIN
 from connectors.kafka_io import Admin, Outgoing, Producer
 from connectors.kafka_ledger import Row, Rows
 from connectors.ledger import Entry
 from renkei.contracts import Contracts
-from renkei.parts import loaded_marker
+from renkei.parts import loaded_marker, progress_note
 from sandbox.broker.cluster import Cluster
 from schemas import keys
-from schemas.codec import pack
+from schemas.codec import pack, to_json
 from schemas.commands import Applied, Command, Report, Uncertain
 from schemas.decisions import Decision
 from schemas.events import ChangeEvent
@@ -35,7 +36,9 @@ rules:
   deal:
     - name: ask-for-demo
       trigger: {becomes: Stage is "Qualified"}
-      actions: [{create: demo, fields: {Status: Requested}}, {update: deal, fields: {Stage: Asked}}]
+      actions:
+        - {name: asked, create: demo, fields: {Status: Requested}}
+        - {update: deal, fields: {Stage: Asked, Note: "demo {{ steps.asked.id }}"}}
     - name: remind
       trigger: created
       scheduled_actions: [{after: 3 days, recheck: false, actions: [{update: deal, fields: {Note: old}}]}]
@@ -220,7 +223,11 @@ def test_before_the_streams_ever_ran_all_waits(shop: Shop) -> None:
     shop.write(Outgoing("commands.zoho", keys.in_workspace("main", "x"), value, headers, 0))
     seen = shop.type("status", shop.path, "--json").json
     assert (seen["taken"], seen["backlog"], seen["commands"], seen["consumers"]) == (0, 4, {"zoho": 1}, [])
-    assert (seen["stale"], len(seen["not_loaded"])) == (False, 3)
+    assert (seen["stale"], len(seen["not_loaded"]), seen["loading"]) == (False, 3, [])
+    progress = keys.in_workspace("main", progress_note("zoho:Demos"))
+    for read in (200, 400):
+        shop.write(Outgoing("positions.zoho", progress, to_json(LoadProgress(read, 1_000)), (), 0))
+    assert "loading    zoho.Demos: 400 of 1,000 records read (40%)" in shop.type("status", shop.path).out
     assert "Nothing is parked." in shop.type("parked", shop.path).out
     assert "Every command has a known effect." in shop.type("unknown", shop.path).out
 
@@ -247,7 +254,7 @@ def test_a_parked_message_is_put_in_again_and_works_the_second_time(shop: Shop) 
 
 
 def test_an_operator_decides_and_the_fires_go_on(shop: Shop) -> None:
-    """D-42, D-47"""
+    """D-42, D-46, D-47: what is done again is a person's, and `done` says which record it made."""
     deals = {"D1": ("retry", "create"), "D2": ("skip", "update"), "D3": ("done", "update")}
     shop.loaded()
     for deal in deals:
@@ -261,12 +268,16 @@ def test_an_operator_decides_and_the_fires_go_on(shop: Shop) -> None:
         command.id for command in lost.values()
     ]
     for left, (deal, (word, _)) in enumerate(deals.items(), start=1):
-        answer = shop.type("unknown", shop.path, word, lost[deal].id, "--json")
+        named = ["--record", "5725767000000100001"] if word == "done" else []
+        answer = shop.type("unknown", shop.path, word, lost[deal].id, *named, "--json")
         assert (answer.code, len(answer.json["unknown"])) == (0, 3 - left)
     assert shop.type("unknown", shop.path, "--json").json["unknown"] == []
     until(lambda: len(shop.commands()) == 6, "what follows")
     following = {id_of(one.journey): one.operation for one in shop.commands() if one not in lost.values()}
     assert following == {deal: operation for deal, (_, operation) in deals.items()}
+    notes = {deal: shop.command(deal, "update").fields["Note"].strip() for deal in ("D2", "D3")}
+    assert notes == {"D2": "demo", "D3": "demo 5725767000000100001"}
+    assert {one.rank for one in shop.commands() if one not in lost.values()} == {"interactive"}
     assert shop.type("unknown", shop.path, "retry", lost["D1"].id).code == 1
     _signal(shop)
 
@@ -300,6 +311,7 @@ def test_a_command_that_no_fire_waits_for_is_sent_again_as_it_was(shop: Shop) ->
         sent = list(archive.all("commands.zoho"))
     assert [one.partition.number for one in sent] == [1, 1]
     assert [dict(one.headers).get(AGAIN) for one in sent] == [None, b"1"]
+    assert [one.rank for one in shop.commands()] == [None, "interactive"]
     assert shop.type("unknown", shop.path, "--json").json["unknown"] == []
     assert shop.type("status", shop.path, "--json").json["commands"] == {"zoho": 2}
 

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from sandbox.server import Sandbox
 from schemas.values import Value
+from tests.lag.scraping import scraped
 
 PATIENCE = 60.0
 WORKFLOW = """
@@ -98,16 +100,38 @@ def test_what_a_person_edits_leads_to_a_record_and_a_mail_and_it_stops_when_aske
     before = sandbox.zoho.insert("Deals", {"Deal_Name": "Old", "Stage": "Negotiation", "Lead_Status": "Qualified"})
     process = start()
     assert process.stdout is not None
-    assert process.stdout.readline().startswith("live: 1 rules are live.")
+    hello = process.stdout.readline()
+    assert hello.startswith("live: 1 rules are live.")
     deal = sandbox.zoho.insert("Deals", {"Deal_Name": "北海道 新規", "Stage": "Negotiation", "Lead_Status": "New"})
-    until(lambda: any("/Deals" in call.target for call in sandbox.zoho.faults.calls()), "the first poll")
+    until(lambda: any("/Deals/deleted" in call.target for call in sandbox.zoho.faults.calls()), "the first poll")
     sandbox.zoho.update("Deals", deal, {"Lead_Status": "Qualified"})
     until(lambda: bool(mails(sandbox)), "the mail to presales")
     assert demos(sandbox, deal) == ["Demo of 北海道 新規"]
     assert mails(sandbox) == ["Demo wanted: 北海道 新規"]
     assert demos(sandbox, before) == [], "what was true before the first load fires nothing (D-82)"
+    measured(hello.split()[-1].removesuffix("/readyz"))
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 0
+
+
+def measured(address: str) -> None:
+    """The limits, and what was done, are measured without a broker too."""
+
+    def shows(name: str, least: float, **labels: str) -> Callable[[], bool]:
+        def is_shown() -> bool:
+            sample = scraped(requests.get(f"{address}/metrics", timeout=10).text)
+            return (sample(name, **labels) or 0) >= least
+
+        return is_shown
+
+    until(shows("renkei_commands_total", 1, connection="zoho", outcome="applied"), "what was applied")
+    until(shows("renkei_limit_spent", 1, **{"connection": "zoho", "class": "rule"}), "what the rules' commands cost")
+    until(shows("renkei_limit_spent", 1, **{"connection": "zoho", "class": "capture"}), "what watching costs")
+    until(shows("renkei_limit_concurrency", 1, connection="mail"), "requests at once, of each connection")
+    until(shows("renkei_connection_up", 1, connection="zoho"), "that it answers")
+    until(shows("renkei_capture_events_total", 1, connection="zoho", tab="Deals"), "what was captured")
+    until(shows("renkei_streams_events_total", 1, host="flow", partition="0"), "what the flow has taken")
+    assert requests.get(f"{address}/readyz", timeout=10).status_code == 200
 
 
 def test_kill_9_at_any_moment_loses_nothing_and_does_nothing_twice(
@@ -119,7 +143,7 @@ def test_kill_9_at_any_moment_loses_nothing_and_does_nothing_twice(
     process.stdout.readline()
     deals: list[str] = []
     for number in range(5):
-        until(lambda: any("/Deals" in call.target for call in sandbox.zoho.faults.calls()), "a poll")
+        until(lambda: any("/Deals/deleted" in call.target for call in sandbox.zoho.faults.calls()), "a poll")
         deals.append(sandbox.zoho.insert("Deals", {"Deal_Name": f"D{number}", "Stage": "Negotiation"}))
         sandbox.zoho.update("Deals", deals[-1], {"Lead_Status": "Qualified"})
         effects, newest = len(sandbox.zoho.ledger()), deals[-1]
