@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
@@ -12,6 +13,7 @@ from pathlib import Path
 import pydantic
 
 from connectors.credentials import Credentials, credentials
+from connectors.registry import UnknownConnector, kind_of
 from connectors.tokens import Shelf, shelf_at
 from connectors.vaults import place_of
 from renkei.settings import FILE, ProjectFile
@@ -80,6 +82,7 @@ class Folder:
             templates=templates,
             actions=registry(installed_actions()),
             key_fields={name: one.key_field for name, one in self.settings.connections.items() if one.key_field},
+            modified_fields=self._modified_fields(),
         )
 
     def compile(self) -> Edition:
@@ -107,6 +110,15 @@ class Folder:
             users |= {address: User(id=address, email=address) for address in addresses}
             teams[name] = Team(id=name, name=name, members=tuple(addresses))
         return ConnectionMetadata(connection=connection, users=tuple(users.values()), teams=tuple(teams.values()))
+
+    def _modified_fields(self) -> dict[str, str]:
+        """Per connection the field that tells when a record was changed, where its kind is installed and has one."""
+        found: dict[str, str] = {}
+        for name, one in self.settings.connections.items():
+            with suppress(UnknownConnector):  # told by `renkei check`
+                if told := kind_of(one.kind).modified_field:
+                    found[name] = told
+        return found
 
     def _calendars(self) -> dict[str, Calendar]:
         calendars: dict[str, Calendar] = {}

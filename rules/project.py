@@ -25,6 +25,8 @@ class Project:
     actions: Mapping[str, type[Action]] = field(default_factory=registry)
     key_fields: Mapping[str, str] = field(default_factory=dict)
     """Per connection the field that carries our key (D-42)."""
+    modified_fields: Mapping[str, str] = field(default_factory=dict)
+    """Per connection the field that says when a record was last changed (D-44)."""
 
     def tab(self, tab: str) -> Tab | None:
         """The metadata of ``connection:Tab``, if it is known."""

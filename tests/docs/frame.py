@@ -88,6 +88,7 @@ PROJECT = Project(
     calendars={"office": OFFICE},
     templates={"deal-won": "Subject: {{ deal.Deal_Name }} is won\n\nAmount: {{ deal.Amount }}\n"},
     key_fields={"zoho": "Renkei_Key"},
+    modified_fields={"zoho": "Modified_Time", "salesforce": "SystemModstamp", "vtiger": "modifiedtime"},
 )
 
 FRAME: dict[str, Any] = {
@@ -137,7 +138,7 @@ def compiled(file: str | dict[str, Any], templates: dict[str, str] | None = None
     more = {**PROJECT.templates, **(templates or {})}
     project = Project(
         connections=PROJECT.connections, metadata=PROJECT.metadata, calendars=PROJECT.calendars, templates=more,
-        key_fields=PROJECT.key_fields, actions=PROJECT.actions,
+        key_fields=PROJECT.key_fields, modified_fields=PROJECT.modified_fields, actions=PROJECT.actions,
     )  # fmt: skip
     return compile_files({"workflows/example.yaml": text}, project)
 

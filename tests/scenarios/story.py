@@ -37,6 +37,7 @@ class Given(Part):
     templates: dict[str, str] = {}
     metadata: dict[str, dict[str, Any]] = {}
     key_fields: dict[str, str] = {}
+    modified_fields: dict[str, str] = {}
     limits: dict[str, int] = {}
 
 
@@ -125,6 +126,7 @@ class Story:
             metadata={name: _metadata(name, one) for name, one in given.metadata.items()},
             templates=templates,
             key_fields=given.key_fields,
+            modified_fields=given.modified_fields,
         )
         self.edition: Edition = compile_files(self.files, self.project)
 
