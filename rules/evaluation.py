@@ -93,7 +93,7 @@ def evaluate(round_: Round, anchor: Ref, wake: Wake) -> None:
     rule, event = wake.rule, wake.event
     if event is not None and not _tells_of_going(event) and not round_.view.join.stands(rule.node, anchor):
         return  # a wake without an event is one of an anchor that stands
-    verdict = round_.verdict(rule, anchor, event) if rule.sync is None else syncing.differ(round_, rule, anchor)
+    verdict = syncing.verdict(round_, rule, anchor, event)
     if verdict is None and event is not None:
         _wait(round_, rule, anchor, wake)
     if rule.remembers:

@@ -84,8 +84,8 @@ class Sent(msgspec.Struct, frozen=True, array_like=True):
     ref: Ref
     fields: dict[str, Any] = {}
     lane: Lane = "live"
-    before: dict[str, Any] = {}
-    """What these fields held when it was planned, of a write on a condition."""
+    before: dict[str, list[Any]] = {}
+    """What these fields may have held when it was planned, where records are written on a condition."""
     seen: int | None = None
     """That condition: the record's modified time as it was known then (D-44)."""
 

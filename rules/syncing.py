@@ -1,15 +1,20 @@
 """Two tabs kept alike: what both sides held when they were last alike, and whether they are (D-44)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rules import unseen
 from rules.book import Rule
 from rules.criteria.scope import Unknown, Verdict
 from rules.rounds import Round
-from rules.state import Fire, JourneyRules, Sent
+from rules.state import Event, Fire, JourneyRules, Sent
 from schemas.values import Ref, Value, same
 
 _WAITING = ("new", "unready", "held")
+
+
+def verdict(round_: Round, rule: Rule, anchor: Ref, event: Event | None) -> Verdict:
+    """Whether a rule's criteria hold; of a sync, whether its two records differ."""
+    return round_.verdict(rule, anchor, event) if rule.sync is None else differ(round_, rule, anchor)
 
 
 def differ(round_: Round, rule: Rule, anchor: Ref) -> Verdict:
@@ -45,6 +50,16 @@ def note_written(round_: Round, rule: Rule, fire: Fire, sent: Sent) -> None:
         field = name if to_left else other
         if field in sent.fields:
             base[name] = sent.fields[field]
+
+
+def told(round_: Round, rule: Rule, anchor: Ref) -> Iterator[str]:
+    """How each pair of fields stands, in words; no values."""
+    scope = round_.scope(rule, anchor, overlay=unseen.overlay(round_)) if rule.sync is not None else {}
+    for name, other in rule.sync.pairs.items() if rule.sync is not None else ():
+        left, right = scope[rule.sync.left], scope[rule.sync.right]
+        if isinstance(left, dict) and isinstance(right, dict):
+            stands = "alike" if same(left.get(name), right.get(other)) else "different"
+            yield f"{rule.sync.left}.{name} and {rule.sync.right}.{other}: {stands}"
 
 
 def is_under_way(memory: JourneyRules, rule: Rule, anchor: Ref) -> bool:

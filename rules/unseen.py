@@ -4,7 +4,7 @@ Kept for tabs that are written on a condition. There the next decision must not 
 for what somebody has changed after it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rules.book import Book
@@ -16,10 +16,13 @@ from schemas.commands import Applied
 from schemas.values import Ref, Value, parse_instant, same, tab_of
 
 
-def held(round_: Round, record: Ref, fields: Mapping[str, Value]) -> dict[str, Value]:
-    """What the fields are seen to hold now, of a record in a tab that is written on a condition."""
+def held(round_: Round, record: Ref, fields: Iterable[str]) -> dict[str, list[Value]]:
+    """What the fields are seen to hold now, and what our own writes gave them that is not seen yet."""
     image = round_.view.join.shown.get(record) if tab_of(record) in round_.book.modified else None
-    return {name: image.get(name) for name in fields} if image is not None else {}
+    if image is None:
+        return {}
+    ours = round_.memory.unseen.get(record)
+    return {name: [*(ours.fields.get(name, ()) if ours is not None else ()), image.get(name)] for name in fields}
 
 
 def note_written(round_: Round, sent: Sent, outcome: Applied) -> None:
@@ -28,13 +31,11 @@ def note_written(round_: Round, sent: Sent, outcome: Applied) -> None:
     if name is None or not sent.ref:
         return
     told = _instant(outcome.fields.get(name))
-    held = round_.memory.unseen.get(sent.ref)
+    ours = round_.memory.unseen.get(sent.ref)
     seen = sent.seen if sent.seen is not None else changed_at(round_.book, sent.ref, round_.view.join.shown) or 0
-    fields = dict(held.fields) if held is not None else {}
-    for field, value in sent.fields.items():
-        earlier = fields.get(field) or [sent.before.get(field)]
-        fields[field] = [value, *earlier]
-    round_.memory.unseen[sent.ref] = Unseen(max(seen, held.seen) if held is not None else seen, told, fields)
+    fields = dict(ours.fields) if ours is not None else {}
+    fields |= {field: [value, *sent.before.get(field, ())] for field, value in sent.fields.items()}
+    round_.memory.unseen[sent.ref] = Unseen(max(seen, ours.seen) if ours is not None else seen, told, fields)
 
 
 def overlay(round_: Round) -> Overlay:

@@ -225,3 +225,8 @@ class WorkflowFile(Part):
     milestones: Any = Field(None, description="Not built yet.")
     approvals: Any = Field(None, description="Not built yet.")
     tests: list[TestPart] = Field([], description="Stories that `renkei test` runs.")
+
+    def names(self) -> list[str]:
+        """The names of all rules in file order, those that syncs stand for last."""
+        rules = [part.name for parts in self.rules.values() for part in parts]
+        return rules + [part.name for part in self.sync]

@@ -124,7 +124,8 @@ class Records:
             return after  # nobody writes into images, so that the event's own will do
         image: Image = {**before, **after} if event.partial and before else dict(after)
         image[ID] = event.record_id
-        image = self._with_stamps(event.tab, before, image, event.committed_at)
+        ours = event.op == "create" and event.origin is not None  # made by us of what was there: nobody's edit
+        image = self._with_stamps(event.tab, before, image, 0 if ours else event.committed_at)
         return self._with_trails(event.tab, before, image, event.seen_at)
 
     def _with_stamps(self, tab: str, before: Image | None, image: Image, at: int) -> Image:

@@ -42,7 +42,7 @@ _ZOHO = (
         Phone="text", Owner="user", Renkei_Key="text",
     ),
     _tab("Contacts", Last_Name="text", First_Name="text", Email="text", Phone="text", Account_Name="lookup",
-         Owner="user"),
+         Owner="user", Renkei_Key="text"),
     _tab("Demos", Name="text", Status="text", Deal="lookup", Held_On="datetime", Owner="user", Amount="number",
          Deal_Name="text", Renkei_Key="text"),
     _tab("Quoted_Items", Product="text", Quantity="number", Net_Total="number", List_Total="number", Deal="lookup"),
@@ -67,6 +67,10 @@ METADATA = {
             "Contract": _tab(
                 "Contract", Status="text", StartDate="date", EndDate="date", Value__c="number", Framework__c="boolean",
                 Zoho_Deal_Id__c="text", OwnerId="user", ContractNumber="text",
+            ),
+            "Contact": _tab(
+                "Contact", LastName="text", FirstName="text", Email="text", Phone="text", Zoho_Contact_Id__c="text",
+                Renkei_Key__c="text",
             ),
             "Case": _tab(
                 "Case", Status="text", Priority="text", ContactEmail="text", OwnerId="user", CreatedDate="datetime",
@@ -104,6 +108,7 @@ FRAME: dict[str, Any] = {
         "item": {"module": "zoho.Quoted_Items", "related_to": "deal", "by": "Deal"},
         "onboarding": {"module": "zoho.Onboarding", "related_to": "deal", "by": "Deal"},
         "contract": {"module": "salesforce.Contract", "match": {"Zoho_Deal_Id__c": "deal.id"}},
+        "person": {"module": "salesforce.Contact", "match": {"Zoho_Contact_Id__c": "contact.id"}},
         "project": {"module": "vtiger.Project", "match": {"cf_origin_deal": "deal.id"}},
     },
     "teams": {"sales": "Sales", "presales": "Presales"},
