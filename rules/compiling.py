@@ -74,7 +74,8 @@ class RuleCompiler:
             names.add(part.name)
             rule = compiler.rule(part, ("sync", number), len(names))
             if rule is not None:
-                yield RulePart(name=part.name, trigger="criteria_met", actions=[{"sync": part.between}]), rule
+                written = {"name": part.name, "trigger": "criteria_met", "actions": [{"sync": part.between}]}
+                yield RulePart.model_validate(written), rule
         self.problems += compiler.problems
         self.reads |= compiler.reads
         self.stamped |= compiler.stamped

@@ -21,8 +21,10 @@ def note(round_: Round, rule: Rule, fire: Fire, step: Step, outcome: Outcome) ->
         case Applied():
             _succeed(round_, rule, fire, step, outcome)
         case Rejected():
-            of = fire.sent.get(outcome.command_id, Sent("")).ref
-            fire.failures.append(Failure(outcome.code, f"{outcome.code}: {outcome.reason}", ref=of))
+            sent = fire.sent.get(outcome.command_id, Sent(""))
+            if rule.sync is not None and outcome.code == CHANGED_MEANWHILE:
+                syncing.note_refused(round_, rule, fire, sent)
+            fire.failures.append(Failure(outcome.code, f"{outcome.code}: {outcome.reason}", ref=sent.ref))
         case Uncertain():
             fire.failures.append(Failure("unknown", outcome.reason, uncertain=True))
     fire.sent.pop(outcome.command_id, None)

@@ -163,6 +163,8 @@ class JourneyRules(msgspec.Struct, array_like=True):
     """Per record our writes that have not come back yet, of tabs that are written on a condition (D-44)."""
     agreed: dict[str, dict[str, Any]] = {}
     """Per ``rule@anchor`` of a sync the values that both sides held when they were last alike."""
+    tried: dict[str, dict[str, tuple[Ref, Any]]] = {}
+    """The same of writes that were refused after all: if that record holds that value, it is from us."""
 
     def truth(self, rule: str, anchor: Ref) -> Truth:
         """The truth of a rule on an anchor; a blank one if nothing is known yet."""

@@ -53,10 +53,10 @@ class SyncCompiler:
             self.reads |= {(alias, name) for name in names}
             self.conditional.add(alias)
         tabs = [self._workflow.tabs[alias] for alias in part.between]
-        return Sync(
-            left=left, right=right, pairs=part.fields, policy=self._policy(part, at),
-            tie="left" if tabs[0] < tabs[1] else "right", trigger_native=part.trigger_native,
-        )  # fmt: skip
+        return Sync.model_validate({
+            "left": left, "right": right, "pairs": part.fields, "policy": self._policy(part, at),
+            "tie": "left" if tabs[0] < tabs[1] else "right", "trigger_native": part.trigger_native,
+        })  # fmt: skip
 
     def _policy(self, part: SyncPart, at: Path) -> Policy:
         left, right = part.between

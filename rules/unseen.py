@@ -30,7 +30,8 @@ def note_written(round_: Round, sent: Sent, outcome: Applied) -> None:
     name = round_.book.modified.get(tab_of(sent.ref))
     if name is None or not sent.ref:
         return
-    told = _instant(outcome.fields.get(name))
+    # What a lookup found may have been changed by others since: its time is not that of our write.
+    told = None if outcome.duplicate else _instant(outcome.fields.get(name))
     ours = round_.memory.unseen.get(sent.ref)
     seen = sent.seen if sent.seen is not None else changed_at(round_.book, sent.ref, round_.view.join.shown) or 0
     fields = dict(ours.fields) if ours is not None else {}

@@ -64,7 +64,9 @@ def _sync() -> Iterator[Figure]:
     say(f"sync: {found}")
     assert (found.trouble, found.doubled) == (0, 0), found
     yield Figure("sync_differences", found.differences, "fields that differ", "0", (found.differences,))
-    yield Figure("sync_max_hops", found.most_hops, "writes of ours that carry one edit", "at most 2", (found.most_hops,))
+    yield Figure(
+        "sync_max_hops", found.most_hops, "writes of ours that carry one edit", "at most 2", (found.most_hops,)
+    )
 
 
 _FIGURES: dict[str, Callable[[], Iterator[Figure]]] = {

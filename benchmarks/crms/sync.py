@@ -138,26 +138,34 @@ class Town:
         return person.zoho if side is self.zoho else person.salesforce
 
 
-def synced(
-    edits: int, people: int, seed: int, *, project: Path = PROJECT, changed: Changed | None = None
-) -> Synced:
-    """So many random edits of so many people; then everything comes to rest, and both sides are compared."""
+def synced(edits: int, people: int, seed: int, *, project: Path = PROJECT, unanswered: float = 0.0) -> Synced:
+    """So many random edits of so many people; then everything comes to rest, and both sides are compared.
+
+    ``unanswered`` is the share of our writes that take effect and whose answers are lost.
+    """
     chance = Random(seed)
     with tempfile.TemporaryDirectory() as state, Sandbox() as sandbox:
         sandbox.clock.set(sandbox.clock.now())
         for crm in (sandbox.zoho, sandbox.salesforce):
             crm.quota.limit = 10**9
         town = Town(sandbox, chance, people)
-        settings = {**_settings(), **(changed or {})}
-        with Whole(project, sandbox, Path(state), chance, settings) as whole:
-            sandbox.zoho.faults.add(Fault("lose_notice", "NOTIFY", times=sys.maxsize, share=LOST))
-            sandbox.zoho.faults.add(Fault("repeat_notice", "NOTIFY", times=sys.maxsize, share=TWICE / (1 - LOST)))
+        with Whole(project, sandbox, Path(state), chance, _settings()) as whole:
+            _spoil(sandbox, unanswered)
             for _ in range(edits):
                 town.edit()
                 sandbox.clock.advance(chance.choice((0, 1, 300, 1_000, 2_500, 20_000)))
                 whole.turn(chance.choice((0, 1, 2, 4, 12)))
             whole.rest()
             return _synced(town, whole)
+
+
+def _spoil(sandbox: Sandbox, unanswered: float) -> None:
+    always, zoho, salesforce = sys.maxsize, sandbox.zoho.faults, sandbox.salesforce.faults
+    zoho.add(Fault("lose_notice", "NOTIFY", times=always, share=LOST))
+    zoho.add(Fault("repeat_notice", "NOTIFY", times=always, share=TWICE / (1 - LOST)))
+    if unanswered:
+        zoho.add(Fault("reset_after", "PUT /crm/v8/Contacts", times=always, share=unanswered))
+        salesforce.add(Fault("reset_after", "^PATCH ", times=always, share=unanswered))
 
 
 def _settings() -> Changed:
@@ -192,9 +200,7 @@ def _synced(town: Town, whole: Whole) -> Synced:
 def _pairs(town: Town) -> list[tuple[dict[str, Value], dict[str, Value]]]:
     """The records of both sides that stand for one person; an empty one where a side has none."""
     contacts = {str(one["id"]): one for one in town.zoho.records("Contacts")}
-    found = []
-    for person in town.salesforce.records("Contact"):
-        found.append((contacts.pop(str(person.get(TIE)), {}), person))
+    found = [(contacts.pop(str(one.get(TIE)), {}), one) for one in town.salesforce.records("Contact")]
     return found + [(contact, {}) for contact in contacts.values()]
 
 
