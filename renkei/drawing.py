@@ -12,7 +12,7 @@ def drawing(draft: Draft, edition: Edition) -> Diagram:
     file = draft.file
     workflow = next(one for one in edition.book.workflows if one.name == file.workflow)
     rules = [rule for rule in edition.book.all_rules() if rule.workflow.name == file.workflow]
-    written = [f"{file.workflow}/{part.name}" for parts in file.rules.values() for part in parts]
+    written = [f"{file.workflow}/{name}" for name in file.names()]
     return Diagram(
         title=file.workflow,
         tabs=tuple(
@@ -42,4 +42,7 @@ def _rule(rule: Rule, workflow: Workflow) -> DiagramRule:
     for step in rule.steps.values():
         alias = next((alias for _, alias in step.action.marked(ALIAS) if alias in workflow.tabs), "")
         acts[DiagramAct(step.action.verb, alias)] = None
+    if rule.sync is not None:
+        other = rule.sync.left if rule.alias == rule.sync.right else rule.sync.right
+        acts = {DiagramAct("sync", other): None}
     return DiagramRule(rule.name, rule.alias, tuple(acts))

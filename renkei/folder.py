@@ -86,6 +86,7 @@ class Folder:
             key_fields={name: one.key_field for name, one in self.settings.connections.items() if one.key_field},
             abilities=self._abilities(),
             may_delete={name: one.may_delete for name, one in self.settings.connections.items()},
+            modified_fields=self._modified_fields(),
         )
 
     def compile(self) -> Edition:
@@ -121,6 +122,15 @@ class Folder:
             with suppress(UnknownConnector, SettingsError, pydantic.ValidationError):
                 told = kind_of(one.kind).abilities(one.settings(name))
                 found |= {} if told is None else {name: told}
+        return found
+
+    def _modified_fields(self) -> dict[str, str]:
+        """Per connection the field that tells when a record was changed, where its kind is installed and has one."""
+        found: dict[str, str] = {}
+        for name, one in self.settings.connections.items():
+            with suppress(UnknownConnector):  # told by `renkei check`
+                if told := kind_of(one.kind).modified_field:
+                    found[name] = told
         return found
 
     def _calendars(self) -> dict[str, Calendar]:

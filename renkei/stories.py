@@ -132,7 +132,7 @@ class _Reader:
         if verb == "assign" or verb in DEEDS:
             self._check_alias(str(raw[verb]), (*at, verb))
         if verb == "fires":
-            names = [part.name for parts in self._workflow.source.rules.values() for part in parts]
+            names = self._workflow.source.names()
             if raw[verb] not in names:
                 self._tell((*at, verb), f"there is no rule called '{raw[verb]}'", did_you_mean(str(raw[verb]), names))
         if verb == "nothing" and raw[verb] is not True:

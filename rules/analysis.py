@@ -41,6 +41,7 @@ def rule_node(one: Placed, tree: Tree, project: Project) -> RuleNode:
         absent=frozenset(_absent(rule)),
         guarded=frozenset(_guarded(rule)),
         priority=part.priority,
+        settles=rule.sync is not None,
         place=one.document.place((*one.path, "name")),
     )
 
@@ -49,6 +50,8 @@ def _repeat(rule: Rule) -> Repeat:
     """Without ``repeat`` a state rule fires when it becomes true, an event rule on each matching event (D-20)."""
     if isinstance(rule.repeat, dict):
         return "when_value_changes"
+    if rule.sync is not None:
+        return "when_becomes_true"  # they come to differ
     return rule.repeat or ("when_becomes_true" if rule.on_state else "every_time")
 
 
@@ -57,6 +60,8 @@ def _repeat(rule: Rule) -> Repeat:
 
 def _reads(rule: Rule, tree: Tree) -> Iterator[FieldOf]:
     own = rule.workflow.tabs[rule.alias]
+    for alias, names, _ in rule.sync.written() if rule.sync is not None else ():
+        yield from ((rule.workflow.tabs[alias], name) for name in names)
     for trigger in rule.triggers:
         yield from _woken_by(trigger, rule, tree)
     yield from ((own, name) for name in rule.value_fields)

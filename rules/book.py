@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from rules.actions.base import Action
+from rules.actions.sync import Sync
 from rules.calendars import Calendar
 from rules.criteria import Criteria
 from rules.due import DuePlan, Lateness
@@ -121,6 +122,8 @@ class Rule:
     """The nodes that its actions read: a fire waits until they are known (D-04)."""
     fresh: int | None = None
     hold: bool = True
+    sync: Sync | None = None
+    """Whether it is no rule that somebody wrote but keeps two tabs alike."""
     on_state: bool = False
     timed: bool = False
     """Whether the verdict can change with time alone (D-59)."""
@@ -181,6 +184,10 @@ class Book:
     read_fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Per tab what some workflow reads; changes of anything else stop at ``records`` (D-31)."""
     trails: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    stamps: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Per tab the fields of which it is kept when they got their value: two tabs are synced by them."""
+    modified: Mapping[str, str] = field(default_factory=dict)
+    """Per tab that is written on a condition the field that says when a record was last changed (D-44)."""
     direct: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Per tab: fields whose value is a journey, and that journey's main tab."""
     indexed: Mapping[str, tuple[tuple[str, bool], ...]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from rules.project import Project
 from rules.refusals import RuleRefusals, refusals_of_file
 from rules.steps import Compiled, Read, StepCompiler
 from rules.suggest import did_you_mean
+from rules.sync_parts import SyncCompiler
 from rules.tabs import single_aliases
 from rules.trees import Tree
 from rules.triggers import TriggerCompiler
@@ -39,6 +40,10 @@ class RuleCompiler:
         self.problems: list[Problem] = []
         self.reads: set[Read] = set()
         self.trails: set[Read] = set()
+        self.stamped: set[Read] = set()
+        """The fields that are synced."""
+        self.conditional: set[str] = set()
+        """The aliases that are written on a condition."""
         self._compiler = TriggerCompiler(workflow, document, project)
 
     def rules(self) -> Iterator[tuple[RulePart, Rule]]:
@@ -56,8 +61,25 @@ class RuleCompiler:
                     self._tell((*at, number, "name"), f"two rules are called '{part.name}'", "Rename one of them.")
                 names.add(part.name)
                 yield part, self._rule(alias, part, (*at, number), len(names))
+        yield from self._syncs(names)
         self.problems += self._compiler.problems
         self.reads |= self._compiler.reads
+
+    def _syncs(self, names: set[str]) -> Iterator[tuple[RulePart, Rule]]:
+        compiler = SyncCompiler(self._workflow, self._tree, self._document, self._project)
+        for number, part in enumerate(self._file.sync):
+            if part.name in names:
+                problem = f"a rule or another sync is called '{part.name}' too"
+                self._tell(("sync", number, "name"), problem, "Rename one of them.")
+            names.add(part.name)
+            rule = compiler.rule(part, ("sync", number), len(names))
+            if rule is not None:
+                written = {"name": part.name, "trigger": "criteria_met", "actions": [{"sync": part.between}]}
+                yield RulePart.model_validate(written), rule
+        self.problems += compiler.problems
+        self.reads |= compiler.reads
+        self.stamped |= compiler.stamped
+        self.conditional |= compiler.conditional
 
     # -- one rule --------------------------------------------------------------
 
@@ -218,6 +240,7 @@ class RuleCompiler:
 
     def _note_reads(self, criteria: Criteria | None, found: Compiled, context: Iterable[Read]) -> None:
         self.reads |= {*found.reads, *found.written, *found.conditions, *context}
+        self.conditional |= found.conditional
         self.trails |= found.trails
         if criteria is not None:
             self.reads |= set(criteria.reads)

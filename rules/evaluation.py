@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from rules import firing, timing
+from rules import firing, syncing, timing
 from rules.book import EventTrigger, FieldTrigger, NamedTrigger, Rule
 from rules.criteria.scope import Verdict
 from rules.interest import Concerned
@@ -94,7 +94,7 @@ def evaluate(round_: Round, anchor: Ref, wake: Wake) -> None:
     rule, event = wake.rule, wake.event
     if event is not None and not _tells_of_going(event) and not round_.view.join.stands(rule.node, anchor):
         return  # a wake without an event is one of an anchor that stands
-    verdict = round_.verdict(rule, anchor, event)
+    verdict = syncing.verdict(round_, rule, anchor, event)
     if verdict is None and event is not None:
         _wait(round_, rule, anchor, wake)
     if rule.remembers:
@@ -156,7 +156,7 @@ def event_of(change: Change, *, own: bool = True) -> Event:
 
 def _fire_if_called(round_: Round, anchor: Ref, wake: Wake, truth: Truth, previous: bool | None) -> None:
     rule = wake.rule
-    if not _is_called(wake, previous):
+    if not _is_called(wake, previous) or (rule.sync and syncing.is_under_way(round_.memory, rule, anchor)):
         return
     if rule.repeat == "once" and truth.last_fired is not None:
         round_.decide("suppressed", rule, anchor, reason=f"once-mark: fired {_instant(truth.last_fired)}")
@@ -178,6 +178,8 @@ def _is_called(wake: Wake, previous: bool | None) -> bool:
     """Whether holding criteria call for a fire now, by the rule's ``repeat`` (D-20)."""
     rule, event = wake.rule, wake.event
     edge = previous is False or (previous is None and _enrols(rule))
+    if rule.sync is not None:
+        return edge or wake.is_live
     if isinstance(rule.repeat, dict):
         woken = wake.seen if rule.on_state else event
         return woken is not None and bool(woken.changed & rule.value_fields)
@@ -299,6 +301,7 @@ def _forget(round_: Round, change: Change) -> None:
             if rule.repeat != "once":
                 round_.memory.forget_truth(rule.id, change.ref)
             round_.memory.marks.pop(f"{rule.id}@{change.ref}", None)
+            syncing.forget(round_.memory, rule, change.ref)
 
 
 # -- triggers ------------------------------------------------------------------

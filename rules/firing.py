@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from rules import timing
+from rules import timing, unseen
 from rules.actions.base import Do, Draft, Expand, Fail, Plan, Skip, Unready, WaitUntil
 from rules.book import Rule, Step
 from rules.calendars import CalendarError
 from rules.conflicts import settle_conflicts
-from rules.freshness import read_again, stale_records, take_read
+from rules.freshness import read_again, stale_records, take_overtaken, take_read
 from rules.guards import alternates, chain_of, refusal
 from rules.identity import action_id, fire_id
 from rules.lanes import lane_of
@@ -25,7 +25,7 @@ from schemas.messages import Resume
 from schemas.values import Ref, ref
 
 MAX_STEPS = 10_000  # of one fire in one round: a bound, not a limit that a sane workflow meets
-_STOPPED = ("fresh", "attention", "held", "waiting")
+_STOPPED = ("fresh", "overtaken", "attention", "held", "waiting")
 
 
 def start(
@@ -76,6 +76,13 @@ def run_started(round_: Round) -> None:
     _settle(round_)
 
 
+def _run_unready(round_: Round) -> None:
+    """What waited for the outcome that has come: a write on a condition waits for others of its record (D-44)."""
+    for fire in list(round_.memory.fires.values()):
+        if fire.state == "unready":
+            _run_unless_held(round_, fire)
+
+
 def run(round_: Round, fire: Fire) -> None:
     """Run a fire until it has to wait: for an outcome, for data, for a timer, or for nothing more."""
     if fire.state in _STOPPED or fire.awaits:
@@ -110,14 +117,16 @@ def take_outcome(round_: Round, name: str, outcome: Outcome) -> None:
         end(round_, fire, rule, "discarded", "the rule or this step of it is no longer published")
         return
     fire.awaits.remove(outcome.command_id)
-    if fire.state == "fresh":
-        _take_fresh(round_, rule, fire, outcome)
+    if fire.state in ("fresh", "overtaken"):
+        _take_read(round_, rule, fire, outcome)
     else:
         note(round_, rule, fire, step, outcome)
         if not fire.awaits:
             conclude(round_, rule, fire, step)
     if not fire.awaits and name in round_.memory.fires:
         run(round_, fire)
+    if not fire.awaits:
+        _run_unready(round_)
     _settle(round_)
 
 
@@ -195,7 +204,9 @@ def _plan(round_: Round, rule: Rule, fire: Fire, step: Step) -> Plan:
 def _follow(round_: Round, rule: Rule, fire: Fire, step: Step, plan: Plan) -> bool:
     """Do what the plan says; true if the fire can go on to its next step at once."""
     match plan:
-        case Do(drafts):
+        case Do(drafts, told):
+            if told:
+                round_.decide("step", rule, fire.anchor, fire=fire.id, step=step.path, reason=told, chain=fire.chain)
             _send(round_, rule, fire, step, drafts)
             return False
         case Skip(reason, outputs):
@@ -232,7 +243,9 @@ def _send(round_: Round, rule: Rule, fire: Fire, step: Step, drafts: tuple[Draft
             end(round_, fire, rule, "alarm", f"quarantined: {alternating} alternates between two values")
             return
         fire.awaits.append(command.id)
-        fire.sent[command.id] = Sent(_target(draft), dict(draft.written), command.lane)
+        target, written = _target(draft), dict(draft.written)
+        before = unseen.held(round_, target, written)
+        fire.sent[command.id] = Sent(target, written, command.lane, before, command.if_unmodified)
         round_.commands.append(command)
 
 
@@ -268,7 +281,7 @@ def _command(round_: Round, rule: Rule, fire: Fire, step: Step, draft: Draft) ->
         anchor=fire.anchor, journey=round_.journey, fire=fire.id, step=step.path,
         chain=Chain(fire.chain.id, fire.chain.hop + 1, fire.chain.fired), planned_at=round_.now,
         priority=rule.order, on_unknown=draft.on_unknown, trigger_native=draft.trigger_native,
-        lane=lane_of(round_, fire, _target(draft)), rank=fire.rank,
+        lane=lane_of(round_, fire, _target(draft)), rank=fire.rank, if_unmodified=draft.if_unmodified,
     )  # fmt: skip
 
 
@@ -276,11 +289,16 @@ def _target(draft: Draft) -> Ref:
     return ref(draft.tab, draft.record_id) if draft.record_id else ""
 
 
-def _take_fresh(round_: Round, rule: Rule, fire: Fire, outcome: Outcome) -> None:
-    """Take one record in that was read again; once all are here the criteria decide whether the fire runs (D-36)."""
+def _take_read(round_: Round, rule: Rule, fire: Fire, outcome: Outcome) -> None:
+    """Take one record in that was read again; once all are here the fire goes on.
+
+    One that has not begun asks first whether its criteria still hold (D-36).
+    """
     if not isinstance(outcome, Applied):
         fire.awaits = []
-        ask_for_attention(round_, rule, fire, f"could not read again (fresh): {outcome.reason}")
+        ask_for_attention(round_, rule, fire, f"could not read again ({fire.state}): {outcome.reason}")
+    elif fire.state == "overtaken":
+        take_overtaken(fire, outcome)
     elif not take_read(round_, rule, fire, outcome):
         truth = round_.truth(rule, fire.anchor)
         truth.discarded, truth.last_fired = truth.discarded + 1, None  # it did not happen: a once-mark is not used up

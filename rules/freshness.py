@@ -1,4 +1,4 @@
-"""Freshness: reading the other side again just before acting (D-36)."""
+"""Reading records again: just before acting (D-36), and where somebody was quicker than our write (D-44)."""
 
 from rules.actions.base import Draft
 from rules.book import Rule
@@ -24,15 +24,26 @@ def stale_records(round_: Round, rule: Rule, anchor: Ref) -> list[Ref]:
 
 def read_again(round_: Round, rule: Rule, fire: Fire, records: list[Ref]) -> None:
     """Ask the CRMs for the records as they are now; the fire waits for the answers."""
-    fire.state = "fresh"
+    _read(round_, rule, fire, records, "fresh")
+
+
+def read_overtaken(round_: Round, rule: Rule, fire: Fire, records: list[Ref]) -> None:
+    """Somebody was quicker: ask how the records are now, to plan the step again on that (D-44)."""
+    fire.overtaken += 1
+    fire.attempt += 1  # what is planned then are other commands
+    _read(round_, rule, fire, records, "overtaken")
+
+
+def _read(round_: Round, rule: Rule, fire: Fire, records: list[Ref], why: str) -> None:
+    fire.state = why
     for record in records:
         tab = tab_of(record)
         draft = Draft(tab.partition(":")[0], tab, "read", record.partition("/")[2])
-        name = action_id(fire.id, "fresh", record, fire.attempt)
+        name = action_id(fire.id, why, record, fire.attempt)
         command = Command(
             id=name, connection=draft.connection, tab=tab, operation="read", record_id=draft.record_id,
             workflow=rule.workflow.name, rule=rule.name, anchor=fire.anchor, journey=round_.journey, fire=fire.id,
-            step=f"fresh {record}", chain=fire.chain, planned_at=round_.now, lane=lane_of(round_, fire, record),
+            step=f"{why} {record}", chain=fire.chain, planned_at=round_.now, lane=lane_of(round_, fire, record),
             rank=fire.rank,
         )  # fmt: skip
         fire.awaits.append(name)
@@ -47,3 +58,10 @@ def take_read(round_: Round, rule: Rule, fire: Fire, outcome: Applied) -> bool:
         return True
     fire.state, fire.reads = "running", {}
     return round_.verdict(rule, fire.anchor, fire.event, fire.overlay) is not False
+
+
+def take_overtaken(fire: Fire, outcome: Applied) -> None:
+    """Note how a record is that somebody else has changed; once all are here the step is planned again."""
+    fire.overlay[fire.reads[outcome.command_id]] = dict(outcome.fields)
+    if not fire.awaits:
+        fire.state, fire.reads = "running", {}

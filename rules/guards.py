@@ -12,6 +12,8 @@ from schemas.values import Ref, same
 def chain_of(round_: Round, rule: Rule, anchor: Ref, epoch: str, event: Event | None) -> Chain:
     """The chain that a fire belongs to: the waking message's, or a new one that starts here (D-60, D-64)."""
     known = event.chain if event is not None else round_.chain
+    if known is not None and rule.sync is not None and f"{rule.id}@{anchor}" in known.fired:
+        known = None  # what our own write brought is alike: that the two differ is the work of somebody else (D-64)
     return known or Chain(derived("chain", event.id if event is not None else f"{rule.id}@{anchor} {epoch}"))
 
 

@@ -59,6 +59,8 @@ class RuleNode:
     absent: frozenset[str] = frozenset()
     guarded: frozenset[str] = frozenset()
     priority: int = 0
+    settles: bool = False
+    """Whether it is a sync, which writes only what makes two records alike: a chain of them comes to rest."""
     place: Place = NOWHERE
 
 
@@ -158,7 +160,7 @@ def _is_new_anchor(edge: _Edge, rules: dict[str, RuleNode]) -> bool:
 def _goes_on(edge: _Edge, rules: dict[str, RuleNode], breeding: bool) -> bool:
     """``breeding``: both rules are in a ring that creates ever new records."""
     source, target = rules[edge.source], rules[edge.target]
-    if source.intended_loop or target.intended_loop:
+    if source.intended_loop or target.intended_loop or (source.settles and target.settles):
         return False
     # `unless_exists` makes one per anchor: that is without end only where rules breed ever new anchors.
     if edge.write.creates and edge.write.tab in source.guarded and not breeding:

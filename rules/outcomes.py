@@ -1,12 +1,17 @@
 """What becomes of a step once its commands are back: outputs, own writes, the failing-step policy (D-40 to D-48)."""
 
-from rules import timing
+from rules import syncing, timing, unseen
 from rules.book import Rule, Step
+from rules.freshness import read_overtaken
 from rules.rounds import Round
 from rules.state import Failure, Fire, Sent
 from schemas.commands import Applied, Outcome, Rejected, Uncertain
 from schemas.decisions import DecisionKind
 
+CHANGED_MEANWHILE = "changed_meanwhile"
+"""The code by which connectors refuse a write whose condition does not hold."""
+MOST_OVERTAKEN = 5
+"""How often a step that insists reads again before it needs attention."""
 _UNFINISHED = ("discarded", "cancelled", "alarm")
 
 
@@ -16,7 +21,10 @@ def note(round_: Round, rule: Rule, fire: Fire, step: Step, outcome: Outcome) ->
         case Applied():
             _succeed(round_, rule, fire, step, outcome)
         case Rejected():
-            fire.failures.append(Failure(outcome.code, f"{outcome.code}: {outcome.reason}"))
+            sent = fire.sent.get(outcome.command_id, Sent(""))
+            if rule.sync is not None and outcome.code == CHANGED_MEANWHILE:
+                syncing.note_refused(round_, rule, fire, sent)
+            fire.failures.append(Failure(outcome.code, f"{outcome.code}: {outcome.reason}", ref=sent.ref))
         case Uncertain():
             fire.failures.append(Failure("unknown", outcome.reason, uncertain=True))
     fire.sent.pop(outcome.command_id, None)
@@ -26,8 +34,11 @@ def conclude(round_: Round, rule: Rule, fire: Fire, step: Step) -> None:
     """All commands of the step are back: it is done, or what failed decides how the fire goes on (D-47)."""
     failures, fire.failures = fire.failures, []
     refused = [one for one in failures if not one.uncertain]
-    if refused:
-        refuse(round_, rule, fire, step, refused[0])
+    final = next((one for one in refused if one.code != CHANGED_MEANWHILE), None)
+    if final is not None:
+        refuse(round_, rule, fire, step, final)
+    elif refused:
+        _overtaken(round_, rule, fire, step, refused)
     elif failures:
         _doubt(round_, rule, fire, step, failures[0])
     else:
@@ -37,6 +48,9 @@ def conclude(round_: Round, rule: Rule, fire: Fire, step: Step) -> None:
 def _succeed(round_: Round, rule: Rule, fire: Fire, step: Step, outcome: Applied) -> None:
     """Note the outputs and what was written: later steps see it before it comes back as a change (D-40, D-46)."""
     sent = fire.sent.get(outcome.command_id, Sent(""))
+    unseen.note_written(round_, sent, outcome)
+    if rule.sync is not None:
+        syncing.note_written(round_, rule, fire, sent)
     if sent.ref:
         stored = {name: outcome.fields.get(name, value) for name, value in sent.fields.items()}
         fire.overlay[sent.ref] = {**fire.overlay.get(sent.ref, {}), **stored}
@@ -64,6 +78,25 @@ def refuse(round_: Round, rule: Rule, fire: Fire, step: Step, failure: Failure) 
     fire.todo[:0] = [(inner, row) for inner in step.blocks.get("on_error", ())]
 
 
+def _overtaken(round_: Round, rule: Rule, fire: Fire, step: Step, failures: list[Failure]) -> None:
+    """Somebody changed what the step writes before it did: ``conflict`` says what follows (D-44)."""
+    policy = step.action.on_condition
+    if policy == "ours" and fire.overtaken < MOST_OVERTAKEN:
+        round_.decide(
+            "step", rule, fire.anchor, fire=fire.id, step=step.path, chain=fire.chain,
+            reason="changed meanwhile: read again, to write on what is there now",
+        )  # fmt: skip
+        read_overtaken(round_, rule, fire, [one.ref for one in failures])
+    elif policy == "theirs":
+        round_.decide(
+            "step", rule, fire.anchor, fire=fire.id, step=step.path, chain=fire.chain,
+            reason="gave way: the record was changed meanwhile",
+        )  # fmt: skip
+        pass_step(fire)
+    else:
+        refuse(round_, rule, fire, step, failures[0])
+
+
 def _doubt(round_: Round, rule: Rule, fire: Fire, step: Step, failure: Failure) -> None:
     """An effect of unknown fate is skipped where the author says so, else somebody has to look (D-42)."""
     if getattr(step.action, "on_unknown", "ask") != "skip":
@@ -79,7 +112,7 @@ def _doubt(round_: Round, rule: Rule, fire: Fire, step: Step, failure: Failure) 
 def pass_step(fire: Fire) -> None:
     """The present step is over, and with it those whose writes went along with its own."""
     del fire.todo[: 1 + fire.merged]
-    fire.fallback, fire.merged = False, 0
+    fire.fallback, fire.merged, fire.overtaken = False, 0, 0
 
 
 def give_outputs(round_: Round, fire: Fire, step: Step, outputs: dict[str, object]) -> None:

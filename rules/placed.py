@@ -19,9 +19,10 @@ class Placed(NamedTuple):
 
 def places(file: WorkflowFile) -> dict[str, Path]:
     """Where each rule of a file stands, by name."""
-    return {
+    rules: dict[str, Path] = {
         part.name: ("rules", alias, number) for alias, parts in file.rules.items() for number, part in enumerate(parts)
     }
+    return rules | {part.name: ("sync", number) for number, part in enumerate(file.sync)}
 
 
 def find(document: Document, at: Path, value: object, key: str = "") -> Path:

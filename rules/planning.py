@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date, time
 
+from rules import syncing, unseen
 from rules.actions.base import Target, due_duration, who_named, who_texts
 from rules.book import Rule, Step
 from rules.criteria.scope import UNKNOWN, RelatedRow, Unknown, Verdict
@@ -15,7 +16,7 @@ from rules.state import Fire
 from rules.templates import Rendered
 from rules.templates.filters import text_of
 from rules.trees import ID
-from rules.view import JourneyScope
+from rules.view import JourneyScope, Overlay
 from schemas.values import Image, Ref, Value, is_empty
 
 ROW_SEPARATOR = "\x1f"  # between the rows that nested `for_each` bind; cannot occur in an alias or a CRM id
@@ -28,6 +29,7 @@ class PlanningStep:
         self._round, self._rule, self._fire, self._step = round_, rule, fire, step
         self.now, self.anchor, self.fallback = round_.now, fire.anchor, fire.fallback
         self._row = row
+        self._overlay = _laid_over(unseen.overlay(round_), fire.overlay)
         self._scope = self._scope_of(row)
 
     @property
@@ -61,7 +63,7 @@ class PlanningStep:
     def one(self, alias: str) -> tuple[Ref, Image] | Unknown | None:
         """The one record that an alias means here."""
         ref = self._scope.ref_of(self._rule.workflow.nodes[alias])
-        return (ref, self._round.view.image(ref, self._fire.overlay)) if isinstance(ref, str) else ref
+        return (ref, self._round.view.image(ref, self._overlay)) if isinstance(ref, str) else ref
 
     def bound(self, alias: str) -> tuple[Ref, Image] | Unknown | None:
         """The record that an enclosing ``for_each`` binds, or the anchor, or the one related record."""
@@ -92,6 +94,14 @@ class PlanningStep:
             image = self._scope[alias]
             if isinstance(image, dict) and not is_empty(image.get(name)):
                 yield path, image[name]
+
+    def modified(self, record: Ref) -> int | Unknown | None:
+        """When a record was last changed, as far as is known; one that was read again says so itself."""
+        return unseen.modified(self._round, record, self._fire)
+
+    def agreed(self) -> Mapping[str, Value]:
+        """What both sides of a sync held when they were last alike."""
+        return syncing.agreed(self._round, self._rule, self._fire.anchor)
 
     def who(self, source: str) -> str | Unknown | None:
         """A person or group as connectors resolve it."""
@@ -132,12 +142,12 @@ class PlanningStep:
 
     def _scope_of(self, row: str) -> JourneyScope:
         """The view from the anchor, or from the records that enclosing ``for_each`` bind, the innermost last."""
-        fire, view = self._fire, self._round.view
-        scope = self._round.scope(self._rule, fire.anchor, event=fire.event, overlay=fire.overlay, outputs=fire.outputs)
+        fire, view, overlay = self._fire, self._round.view, self._overlay
+        scope = self._round.scope(self._rule, fire.anchor, event=fire.event, overlay=overlay, outputs=fire.outputs)
         for one in row.split(ROW_SEPARATOR) if row else ():
             alias, _, ref = one.partition("=")
             if ref in view.join.shown:
-                scope = scope.at(alias, RelatedRow(ref, view.image(ref, fire.overlay)))
+                scope = scope.at(alias, RelatedRow(ref, view.image(ref, overlay)))
         return scope
 
     def _link(self, node: int) -> tuple[str, Value | Unknown] | None:
@@ -148,4 +158,11 @@ class PlanningStep:
         near = self._scope.ref_of(place.parent)
         if not isinstance(near, str):
             return place.up.far_field, near
-        return place.up.far_field, self._round.view.image(near, self._fire.overlay).get(place.up.near_field)
+        return place.up.far_field, self._round.view.image(near, self._overlay).get(place.up.near_field)
+
+
+def _laid_over(own: Overlay, written: Overlay) -> Overlay:
+    """The values of our own writes over images: of earlier fires, and over these what this fire has seen and done."""
+    if not own:
+        return written
+    return {record: {**own.get(record, {}), **written.get(record, {})} for record in {**own, **written}}

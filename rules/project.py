@@ -30,6 +30,8 @@ class Project:
     """Per connection what it can be asked to do; one that is not named is not checked."""
     may_delete: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Per connection the tabs from which workflows may delete records (D-49); no others."""
+    modified_fields: Mapping[str, str] = field(default_factory=dict)
+    """Per connection the field that says when a record was last changed (D-44)."""
 
     def tab(self, tab: str) -> Tab | None:
         """The metadata of ``connection:Tab``, if it is known."""

@@ -84,6 +84,8 @@ class _Publisher:
         self._problems: list[Problem] = []
         self._reads: dict[str, set[str]] = {}
         self._trails: dict[str, set[str]] = {}
+        self._stamped: dict[str, set[str]] = {}
+        self._modified: dict[str, str] = {}
         self._rules: dict[str, list[tuple[RulePart, Rule]]] = {}
         self._workflows: list[Workflow] = []
         self._nodes: list[RuleNode] = []
@@ -134,10 +136,23 @@ class _Publisher:
             rule_node(Placed(rule, part, draft.document, paths[part.name]), tree, self._project) for part, rule in rules
         ]
         self._problems += compiler.problems
-        for collected, found in ((self._reads, compiler.reads), (self._trails, compiler.trails)):
+        self._note_modified(workflow, compiler.conditional)
+        kept = (
+            (self._reads, compiler.reads), (self._trails, compiler.trails), (self._stamped, compiler.stamped),
+        )  # fmt: skip
+        for collected, found in kept:
             for alias, name in found:
                 if alias in workflow.tabs:
                     collected.setdefault(workflow.tabs[alias], set()).add(name)
+
+    def _note_modified(self, workflow: Workflow, aliases: Iterable[str]) -> None:
+        """Where a record is written on a condition, every change of it has to be heard of, by its modified time."""
+        for alias in aliases:
+            tab = workflow.tabs[alias]
+            name = self._project.modified_fields.get(tab.partition(":")[0])
+            if name is not None:
+                self._modified[tab] = name
+                self._reads.setdefault(tab, set()).add(name)
 
     def _calendar(self, draft: Draft) -> Calendar:
         file, document = draft.file, draft.document
@@ -166,6 +181,8 @@ class _Publisher:
             rules=rules,
             read_fields=reads,
             trails={tab: frozenset(names) for tab, names in self._trails.items()},
+            stamps={tab: frozenset(names) for tab, names in self._stamped.items()},
+            modified=self._modified,
             direct=_direct(trees),
             indexed=_indexed(trees),
             metadata=self._project.metadata,

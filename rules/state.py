@@ -89,6 +89,10 @@ class Sent(msgspec.Struct, frozen=True, array_like=True):
     ref: Ref
     fields: dict[str, Any] = {}
     lane: Lane = "live"
+    before: dict[str, list[Any]] = {}
+    """What these fields may have held when it was planned, where records are written on a condition."""
+    seen: int | None = None
+    """That condition: the record's modified time as it was known then (D-44)."""
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
@@ -97,6 +101,8 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     code: str
     reason: str
     uncertain: bool = False
+    ref: Ref = ""
+    """The record that was to be written, if there is one."""
 
 
 class Fire(msgspec.Struct, array_like=True):
@@ -116,7 +122,8 @@ class Fire(msgspec.Struct, array_like=True):
     overlay: dict[Ref, dict[str, Any]] = {}
     """Values written by earlier steps of this fire, seen by the later ones (D-40)."""
     state: str = "running"
-    """new, running, waiting (for a timer), unready (for data), fresh (reading again), held, attention (it failed)."""
+    """new, running, waiting (for a timer), unready (for data), fresh and overtaken (reading again), held,
+    attention (it failed)."""
     scheduled: int = -1
     """The number of the scheduled entry, if a timer started it."""
     fallback: bool = False
@@ -134,6 +141,19 @@ class Fire(msgspec.Struct, array_like=True):
     """Whether the clock or a first load brought it, so that its commands may wait (D-101)."""
     rank: CommandRank | None = None
     """Whose its commands are at present (D-101); none in rows of older versions."""
+    overtaken: int = 0
+    """How often somebody else was quicker to change what the present step writes (D-44)."""
+
+
+class Unseen(msgspec.Struct, array_like=True):
+    """What we wrote to a record on a condition, and its newest image may not show yet."""
+
+    seen: int
+    """The modified time that the record had before, as far as was known."""
+    told: int | None
+    """The modified time that the CRM answered; none if it tells none."""
+    fields: dict[str, list[Any]]
+    """The value of each field now, then those that it may still be seen to hold."""
 
 
 class JourneyRules(msgspec.Struct, array_like=True):
@@ -146,6 +166,12 @@ class JourneyRules(msgspec.Struct, array_like=True):
     marks: dict[str, dict[str, Mark]] = {}
     written: dict[str, list[tuple[int, Any]]] = {}
     """Per ``ref/field`` the last values that our own writes gave it, for the breaker (D-62)."""
+    unseen: dict[Ref, Unseen] = {}
+    """Per record our writes that have not come back yet, of tabs that are written on a condition (D-44)."""
+    agreed: dict[str, dict[str, Any]] = {}
+    """Per ``rule@anchor`` of a sync the values that both sides held when they were last alike."""
+    tried: dict[str, dict[str, tuple[Ref, Any]]] = {}
+    """The same of writes that were refused after all: if that record holds that value, it is from us."""
 
     def truth(self, rule: str, anchor: Ref) -> Truth:
         """The truth of a rule on an anchor; a blank one if nothing is known yet."""

@@ -43,6 +43,8 @@ class Compiled:
     """What texts and templates read: a fire waits until these are known."""
     written: set[Read] = field(default_factory=set)
     conditions: set[Read] = field(default_factory=set)
+    conditional: set[str] = field(default_factory=set)
+    """The aliases that are written only if nobody has changed their record (D-44)."""
     trails: set[Read] = field(default_factory=set)
     """The fields of whose earlier values conditions ask."""
 
@@ -202,6 +204,8 @@ class StepCompiler:
     def _check_writes(self, action: Action, at: Path) -> None:
         for alias, fields, _ in action.written():
             part = self._file.tabs.get(alias)
+            if part is not None and action.on_condition is not None:
+                self._check_condition(alias, part.module, (*at, "if_unmodified"))
             tab = self._project.tab(part.module.replace(".", ":", 1)) if part is not None else None
             for name in fields:
                 self.compiled.written.add((alias, name))
@@ -210,6 +214,14 @@ class StepCompiler:
                     self._tell((*at, "fields", name), f"unknown field '{name}' of {alias}", hint, key=True)
                 elif tab is not None and name != ID:
                     self._check_value(tab.fields[name].values, action, name, at)
+
+    def _check_condition(self, alias: str, module: str, at: Path) -> None:
+        """Only what a CRM says of when a record was changed can be compared (D-44)."""
+        self.compiled.conditional.add(alias)
+        connection = module.partition(".")[0]
+        if connection not in self._project.modified_fields:
+            problem = f"{connection} does not say when a record was changed, so that `if_unmodified` cannot be asked"
+            self._tell(at, problem, "Leave it out; a CRM connection can do it.", key=True)
 
     def _check_value(self, values: tuple[str, ...], action: Action, name: str, at: Path) -> None:
         """A picklist literal must be one of the stored values (D-114)."""

@@ -159,6 +159,25 @@ class RulePart(Part):
         return self
 
 
+class SyncPart(Part):
+    """Two tabs whose records are kept alike, whichever of them is edited."""
+
+    name: str = Field(
+        pattern=r"^[\w][\w.-]*$", description="Unique in the file, as the names of rules are: `explain` calls it so."
+    )
+    description: str = Field("", description="What it is for, in your words.")
+    between: list[str] = Field(
+        min_length=2, max_length=2, description="The aliases of the two tabs; one hangs directly on the other."
+    )
+    fields: dict[str, str] = Field(
+        min_length=1, description="The fields: that of the first tab, and that of the second which is to hold the same."
+    )
+    conflict: str = Field(
+        "newest", description="Who wins if both were changed: `newest`, one of the two aliases, or nobody: `fail`."
+    )
+    trigger_native: bool = Field(True, description="Whether the CRM's own automation may react to these writes.")
+
+
 class StagePart(Part):
     """A stage of the journey, for reports and hand-over times."""
 
@@ -202,6 +221,12 @@ class WorkflowFile(Part):
         "baseline", description="What a new rule does with records for which its criteria hold already."
     )
     rules: dict[str, list[RulePart]] = Field({}, description="The rules, under the alias of the tab that each watches.")
+    sync: list[SyncPart] = Field([], description="Pairs of tabs that are kept alike, whichever of them is edited.")
     milestones: Any = Field(None, description="Not built yet.")
     approvals: Any = Field(None, description="Not built yet.")
     tests: list[TestPart] = Field([], description="Stories that `renkei test` runs.")
+
+    def names(self) -> list[str]:
+        """The names of all rules in file order, those that syncs stand for last."""
+        rules = [part.name for parts in self.rules.values() for part in parts]
+        return rules + [part.name for part in self.sync]

@@ -26,6 +26,9 @@ Ref: TypeAlias = str  # "connection:Tab/record id", see ``ref``
 TRAIL = "~"
 """Prefix of the hidden image field that keeps a field's history: ``"~Stage": [[since_ms, value], ...]``."""
 
+STAMP = "~@"
+"""Prefix of the hidden image field that says when a field got its value, by the CRM's clock: ``"~@Stage": ms``."""
+
 SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rules import syncing
 from rules.actions.base import ALIAS
 from rules.blame import blamed
 from rules.book import (
@@ -148,11 +149,12 @@ def _elsewhere(rule: Rule, journey: Journey, record: Ref) -> RuleExplained:
 
 def _explained(round_: Round, rule: Rule, anchor: Ref, decisions: Sequence[Decision]) -> RuleExplained:
     mine = [one for one in decisions if (one.workflow, one.rule, one.anchor) == (rule.workflow.name, rule.name, anchor)]
-    verdict = round_.verdict(rule, anchor, None)
+    verdict = syncing.verdict(round_, rule, anchor, None)
     memory = round_.memory
     truth = memory.truths.get(rule.id, {}).get(anchor)
     reason, why = _reason(round_, rule, anchor, verdict, mine)
     criteria = rule.criteria.explain(round_.scope(rule, anchor)).lines() if rule.criteria is not None else []
+    criteria += syncing.told(round_, rule, anchor)
     return RuleExplained(
         rule.id, round_.journey, anchor, reason, why, verdict,
         since=truth.since if truth is not None and truth.value is not None else None,
@@ -192,6 +194,8 @@ def _reason(
 
 
 def _false(round_: Round, rule: Rule, anchor: Ref) -> str:
+    if rule.sync is not None:
+        return f"{rule.sync.left} and {rule.sync.right} are alike in all that is synced, or one of them is not there"
     assert rule.criteria is not None
     part = next(one for one in rule.workflow.source.rules[rule.alias] if one.name == rule.name)
     parts = blamed(part.criteria, rule.criteria.explain(round_.scope(rule, anchor)))

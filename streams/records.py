@@ -14,7 +14,7 @@ from schemas import topics
 from schemas.codec import Unpacker, pack
 from schemas.events import ChangeEvent
 from schemas.messages import Fact, Loaded
-from schemas.values import TRAIL, Image, Ref, Value, same
+from schemas.values import STAMP, TRAIL, Image, Ref, Value, same
 from streams.stage import Changed, Output, Place, Rows, Source, States
 
 ERA_SHIFT = 48
@@ -45,7 +45,8 @@ class Reading(msgspec.Struct, frozen=True):
     compared: tuple[str, ...]
     """Those that can differ between two images of a record."""
     edges: frozenset[str]
-    trails: tuple[str, ...]
+    hidden: tuple[str, ...]
+    """What is kept beside the fields themselves: their earlier values, and since when they have the present one."""
     is_main: bool
     direct: tuple[tuple[str, str], ...]
     indexed: tuple[tuple[str, bool], ...]
@@ -118,11 +119,24 @@ class Records:
         if event.op in ("delete", "merge"):
             return None
         after = event.after or {}
-        if after.get(ID) == event.record_id and not event.partial and event.tab not in self._book.trails:
+        plain = event.tab not in self._book.trails and event.tab not in self._book.stamps
+        if after.get(ID) == event.record_id and not event.partial and plain:
             return after  # nobody writes into images, so that the event's own will do
         image: Image = {**before, **after} if event.partial and before else dict(after)
         image[ID] = event.record_id
+        ours = event.op == "create" and event.origin is not None  # made by us of what was there: nobody's edit
+        image = self._with_stamps(event.tab, before, image, 0 if ours else event.committed_at)
         return self._with_trails(event.tab, before, image, event.seen_at)
+
+    def _with_stamps(self, tab: str, before: Image | None, image: Image, at: int) -> Image:
+        """Each field that is synced says when its record was changed to the value that it has, where that was seen."""
+        for field in sorted(self._book.stamps.get(tab, ())):
+            name = STAMP + field
+            if before is None or not same(before.get(field), image.get(field)):
+                image[name] = at
+            elif name in before:
+                image[name] = before[name]
+        return image
 
     def _with_trails(self, tab: str, before: Image | None, image: Image, at: int) -> Image:
         trails = self._book.trails.get(tab)
@@ -214,7 +228,7 @@ def _readings(book: Book) -> dict[str, Reading]:
             fields=tuple(sorted(fields)),
             compared=tuple(sorted(fields - {ID})),
             edges=edges.get(tab, frozenset()),
-            trails=tuple(sorted(book.trails.get(tab, ()))),
+            hidden=tuple(sorted(_hidden(book, tab))),
             is_main=tab in book.trees,
             direct=book.direct.get(tab, ()),
             indexed=book.indexed.get(tab, ()),
@@ -224,12 +238,18 @@ def _readings(book: Book) -> dict[str, Reading]:
     }
 
 
+def _hidden(book: Book, tab: str) -> Iterator[str]:
+    yield from (TRAIL + field for field in book.trails.get(tab, ()))
+    yield from (STAMP + field for field in book.stamps.get(tab, ()))
+
+
 def _project(reading: Reading, image: Image | None) -> Image | None:
     if image is None:
         return None
     projected = {field: image[field] for field in reading.fields if field in image}
-    for field in reading.trails:
-        projected[TRAIL + field] = image[TRAIL + field]
+    for name in reading.hidden:
+        if name in image:
+            projected[name] = image[name]
     return projected
 
 

@@ -13,7 +13,7 @@ from schemas.commands import Applied, Command, Outcome, Rejected
 from schemas.decisions import Decision
 from schemas.events import Chain, ChangeEvent, Operation
 from schemas.messages import OutcomeOf, Resume, Signal
-from schemas.values import Image, Ref, Value, id_of, parse_instant, ref, tab_of
+from schemas.values import SECOND, Image, Ref, Value, format_instant, id_of, parse_instant, ref, tab_of
 from streams.embedded import Embedded
 from streams.hostile import Hostile, Torment
 from streams.store import Store
@@ -103,12 +103,12 @@ class Driver:
 
     def create(self, tab: str, record_id: str, chain: Chain | None = None, **fields: Value) -> None:
         """A record is created, and everything that follows comes to rest."""
-        self.records[ref(tab, record_id)] = {**fields, "id": record_id}
-        self.say(self.event(tab, record_id, "create", self.records[ref(tab, record_id)], chain))
+        image = self.store(ref(tab, record_id), {**fields, "id": record_id})
+        self.say(self.event(tab, record_id, "create", image, chain))
 
     def update(self, tab: str, record_id: str, chain: Chain | None = None, **fields: Value) -> None:
         """Fields of a record are edited."""
-        image = self.records[ref(tab, record_id)] = {**self.records[ref(tab, record_id)], **fields}
+        image = self.store(ref(tab, record_id), {**self.records[ref(tab, record_id)], **fields})
         self.say(self.event(tab, record_id, "update", image, chain))
 
     def delete(self, tab: str, record_id: str) -> None:
@@ -118,8 +118,14 @@ class Driver:
 
     def load(self, tab: str, record_id: str, **fields: Value) -> None:
         """A first load finds a record."""
-        self.records[ref(tab, record_id)] = {**fields, "id": record_id}
-        self.say(self.event(tab, record_id, "create", self.records[ref(tab, record_id)], load=True))
+        image = self.store(ref(tab, record_id), {**fields, "id": record_id})
+        self.say(self.event(tab, record_id, "create", image, load=True))
+
+    def store(self, record: Ref, fields: Image) -> Image:
+        """The CRM holds this now; where workflows write on a condition, it says since when (D-44)."""
+        name = self.book.modified.get(tab_of(record))
+        image = self.records[record] = fields if name is None else {**fields, name: format_instant(self.now)}
+        return image
 
     def loaded(self, *tabs: str) -> None:
         """The first load of these tabs is complete."""
@@ -222,6 +228,9 @@ class Driver:
         if refusal is not None:
             self._report(command, Rejected(command_id=command.id, code=refusal.code, reason=refusal.reason))
             return
+        if self._is_overtaken(command):
+            self._report(command, Rejected(command_id=command.id, code="changed_meanwhile", reason="it was changed"))
+            return
         record_id = command.record_id
         if command.operation in _MAKING:
             record_id = f"new-{command.id[:8]}"
@@ -237,7 +246,8 @@ class Driver:
         if command.operation == "read":
             return dict(self.records.get(target, {}))
         if command.operation != "convert":
-            return dict(command.fields)
+            name = self.book.modified.get(command.tab)
+            return {**command.fields, **({} if name is None else {name: format_instant(self.now)})}
         wishes = {name: command.fields.get(name.lower()) for name in ("Account", "Contact", "Deal")}
         made = {name: f"new-{command.id[:8]}-{name}" for name, wish in wishes.items() if wish}
         return made | {name: wish for name, wish in wishes.items() if isinstance(wish, str)}
@@ -251,10 +261,17 @@ class Driver:
         elif command.operation in ("create", "upsert", "update"):
             self._echo(command, target, command.fields)
 
+    def _is_overtaken(self, command: Command) -> bool:
+        """Whether the condition of a write does not hold, compared in whole seconds as the CRMs do (D-44)."""
+        stored = self.records.get(ref(command.tab, command.record_id), {}).get(self.book.modified.get(command.tab, ""))
+        if command.if_unmodified is None or stored is None:
+            return False
+        return parse_instant(stored) // SECOND > command.if_unmodified // SECOND
+
     def _echo(self, command: Command, target: Ref, fields: Mapping[str, Any]) -> None:
         """The write comes back as a change event that carries the chain (D-60)."""
         known = target in self.records
-        self.records[target] = {**self.records.get(target, {}), **fields, "id": id_of(target)}
+        self.store(target, {**self.records.get(target, {}), **fields, "id": id_of(target)})
         op: Operation = "update" if known else "create"
         event = self.event(tab_of(target), id_of(target), op, self.records[target], command.chain)
         self.runtime.append([event])

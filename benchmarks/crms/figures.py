@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from benchmarks.crms import ambiguous, calls, live, storm
+from benchmarks.crms import ambiguous, calls, live, storm, sync
 from benchmarks.crms.stand import KINDS, Kind
 from benchmarks.figures import Figure, measured, say
 
 UPDATES, RECORDS = 50_000, 10_000
 MINUTES = 5.0
 BACKLOG, SAMPLES = 100_000, 60
+EDITS, PEOPLE = 10_000, 1_000
 
 
 def figures(names: frozenset[str]) -> Iterator[Figure]:
@@ -57,6 +58,17 @@ def _ambiguous() -> Iterator[Figure]:
     yield Figure("ambiguous_unknown", unknown, "creates with a key that a person must decide", "0", (unknown,))
 
 
+def _sync() -> Iterator[Figure]:
+    say(f"sync: {EDITS:,} edits of {PEOPLE:,} people who are in two CRMs")
+    found = sync.synced(EDITS, PEOPLE, seed=1)
+    say(f"sync: {found}")
+    assert (found.trouble, found.doubled) == (0, 0), found
+    yield Figure("sync_differences", found.differences, "fields that differ", "0", (found.differences,))
+    yield Figure(
+        "sync_max_hops", found.most_hops, "writes of ours that carry one edit", "at most 2", (found.most_hops,)
+    )
+
+
 _FIGURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "calls_ratio_salesforce": partial(_calls, "calls_ratio_salesforce", "salesforce"),
     "calls_ratio_zoho": partial(_calls, "calls_ratio_zoho", "zoho"),
@@ -64,4 +76,5 @@ _FIGURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "storm": _storm,
     "live_p99_ratio": _live,
     "ambiguous": _ambiguous,
+    "sync": _sync,
 }

@@ -15,6 +15,9 @@ from schemas.values import Image, Ref, Value
 # Marks on the fields of an action model, by which the book knows what to compile and check.
 TEXT, CRITERIA, TEMPLATE, ALIAS, STEPS, WHO = "text", "criteria", "template", "alias", "steps", "who"
 
+Conflict = Literal["ours", "theirs", "fail"]
+"""What follows where somebody else changed a record between our look at it and our write (D-44)."""
+
 TextSource = Annotated[str, TEXT]
 """A value that may hold merge fields: ``"Demo for {{ account.Account_Name }}"``."""
 FieldTexts = Annotated[dict[str, Any], TEXT]
@@ -45,6 +48,8 @@ class Draft:
     trigger_native: bool = True
     part: str = ""
     """Tells the commands of one step apart; part of the id."""
+    if_unmodified: int | None = None
+    """Write only if the record was not changed after this time (D-44)."""
 
     @property
     def written(self) -> Mapping[str, Any]:
@@ -56,15 +61,19 @@ class Draft:
 
     def part_of(self, other: "Draft") -> bool:
         """Whether this update can go along with another one of the same record in one write (D-40)."""
-        mine, its = ((one.tab, one.record_id, one.operation, one.owner, one.trigger_native) for one in (self, other))
+        mine, its = (
+            (one.tab, one.record_id, one.operation, one.owner, one.trigger_native, one.if_unmodified)
+            for one in (self, other)
+        )
         return mine == its and self.operation == "update" and bool(self.record_id)
 
 
 @dataclass(frozen=True)
 class Do:
-    """Send these commands; the step is done when all are applied."""
+    """Send these commands; the step is done when all are applied. A ``note`` says what is worth telling of them."""
 
     drafts: tuple[Draft, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -182,6 +191,14 @@ class StepContext(Protocol):
         """The same as lines of a message: ``Amount: 12.50``."""
         ...
 
+    def modified(self, record: Ref) -> int | Unknown | None:
+        """When a record was last changed, ours included; unknown while a write of ours is out; none if nobody tells."""
+        ...
+
+    def agreed(self) -> Mapping[str, Value]:
+        """Of a sync: what both sides held when they were last alike, by the field of the left one."""
+        ...
+
     def who(self, source: str) -> str | Unknown | None:
         """A person or group as connectors resolve it: ``team:Sales``, ``user:…``, ``manager:…``; none if empty."""
         ...
@@ -273,6 +290,11 @@ class Action(BaseModel):
     def for_several(self, alias: str) -> str:
         """What to write where a tab has several records."""
         return f"put it into `for_each: {alias}`"
+
+    @property
+    def on_condition(self) -> Conflict | None:
+        """What follows where a record was changed meanwhile; none for writes that ask for no condition (D-44)."""
+        return None
 
     def written(self) -> Iterator[tuple[str, Iterable[str], bool]]:
         """What the action writes: alias, fields, and whether it creates; for the checker and for D-44."""

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from rules.actions.base import (
     CRITERIA,
     Action,
     AliasName,
     Asked,
+    Conflict,
     CriteriaText,
     Do,
     Draft,
@@ -25,6 +26,7 @@ from rules.actions.base import (
     due_duration,
     filled,
 )  # fmt: skip
+from rules.actions.conditional import unless_changed
 from rules.criteria.scope import UNKNOWN, RelatedRow, Unknown
 from rules.durations import Duration
 from rules.trees import ID
@@ -103,7 +105,22 @@ class Update(Action):
     fields: FieldTexts = Field(description="The fields and their new values.")
     where: CriteriaText | None = Field(None, description="A condition on each related record.")
     all: bool = Field(False, description="Whether all related records are meant.")
+    if_unmodified: bool = Field(False, description="Whether to write only what nobody has changed since it was seen.")
+    conflict: Conflict | None = Field(
+        None, description="What to do if somebody has: `ours` writes on what is there now, `theirs` gives way, `fail`."
+    )
     trigger_native: bool = Field(True, description="Whether the CRM's own automation may react to this write.")
+
+    @model_validator(mode="after")
+    def _on_condition(self) -> "Update":
+        if self.conflict is not None and not self.if_unmodified:
+            raise ValueError("`conflict` says what follows from `if_unmodified: true`: add that, or take it out")
+        return self
+
+    @property
+    def on_condition(self) -> Conflict | None:
+        """``fail`` where nothing else is said."""
+        return (self.conflict or "fail") if self.if_unmodified else None
 
     @property
     def rows_alias(self) -> str | None:
@@ -140,7 +157,9 @@ class Update(Action):
             for ref, image in targets
             if (changed := _differing(image, values))
         )  # fmt: skip
-        return Do(drafts) if drafts else Skip("unchanged: the values are there already", {ID: id_of(targets[0][0])})
+        if not drafts:
+            return Skip("unchanged: the values are there already", {ID: id_of(targets[0][0])})
+        return unless_changed(step, drafts) if self.if_unmodified else Do(drafts)
 
 
 class Upsert(Action):

@@ -161,13 +161,13 @@ def test_field_updated_with_a_value_proposes_becomes(tmp_path: Path) -> None:
     assert "becomes: Stage is" in problem["hint"]
 
 
-@pytest.mark.parametrize("name", ["customer_journey", "won_and_contracted"])
+@pytest.mark.parametrize("name", ["customer_journey", "won_and_contracted", "two_way_sync"])
 def test_the_examples_have_no_problems(name: str) -> None:
     answer = renkei("check", EXAMPLES / name, "--offline")
     assert (answer.code, "no problems" in answer.out) == (0, True), answer.out
 
 
-@pytest.mark.parametrize("name", ["customer_journey", "won_and_contracted"])
+@pytest.mark.parametrize("name", ["customer_journey", "won_and_contracted", "two_way_sync"])
 def test_the_examples_agree_with_what_their_crms_say(tmp_path: Path, name: str) -> None:
     with Sandbox() as sandbox:
         folder, unreachable = asked(on_the_range(EXAMPLES / name, sandbox, tmp_path))

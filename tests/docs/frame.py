@@ -46,7 +46,7 @@ _ZOHO = (
         Phone="text", Owner="user", Renkei_Key="text",
     ),
     _tab("Contacts", Last_Name="text", First_Name="text", Email="text", Phone="text", Account_Name="lookup",
-         Owner="user"),
+         Owner="user", Renkei_Key="text"),
     _tab("Demos", Name="text", Status="text", Deal="lookup", Held_On="datetime", Owner="user", Amount="number",
          Deal_Name="text", Renkei_Key="text"),
     _tab("Leads", Last_Name="text", Company="text", Email="text", Status="text", Owner="user", Renkei_Key="text"),
@@ -74,6 +74,10 @@ METADATA = {
                 Zoho_Deal_Id__c="text", OwnerId="user", ContractNumber="text",
             ),
             "Opportunity": _tab("Opportunity", Name="text", Amount="number", StageName="text", OwnerId="user"),
+            "Contact": _tab(
+                "Contact", LastName="text", FirstName="text", Email="text", Phone="text", Zoho_Contact_Id__c="text",
+                Renkei_Key__c="text",
+            ),
             "Case": _tab(
                 "Case", Status="text", Priority="text", ContactEmail="text", OwnerId="user", CreatedDate="datetime",
                 Subject="text",
@@ -96,6 +100,7 @@ PROJECT = Project(
     key_fields={"zoho": "Renkei_Key"},
     abilities={"zoho": ZOHO, "salesforce": SALESFORCE, "vtiger": vtiger(cloud=False)},
     may_delete={"zoho": ["Demos", "Leads"]},
+    modified_fields={"zoho": "Modified_Time", "salesforce": "SystemModstamp", "vtiger": "modifiedtime"},
 )
 
 FRAME: dict[str, Any] = {
@@ -113,6 +118,7 @@ FRAME: dict[str, Any] = {
         "item": {"module": "zoho.Quoted_Items", "related_to": "deal", "by": "Deal"},
         "onboarding": {"module": "zoho.Onboarding", "related_to": "deal", "by": "Deal"},
         "contract": {"module": "salesforce.Contract", "match": {"Zoho_Deal_Id__c": "deal.id"}},
+        "person": {"module": "salesforce.Contact", "match": {"Zoho_Contact_Id__c": "contact.id"}},
         "project": {"module": "vtiger.Project", "match": {"cf_origin_deal": "deal.id"}},
     },
     "teams": {"sales": "Sales", "presales": "Presales"},

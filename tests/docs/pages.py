@@ -12,7 +12,7 @@ PAGES = tuple(
     HOME / name
     for name in (
         "README.md", "docs/tutorial.md", "docs/workflow-file.md", "docs/criteria.md", "docs/project.md",
-        "docs/commands.md", "docs/contracts.md", "docs/connections.md",
+        "docs/commands.md", "docs/contracts.md", "docs/connections.md", "docs/sync.md",
     )
 )  # fmt: skip
 LINKING = (

@@ -40,7 +40,8 @@ _PLAIN: dict[object, str] = {
 _PARTS = {
     "OnDate": "[date](#scheduled-actions)", "TabPart": "[tab](#tabs)", "RulePart": "[rule](#rules)",
     "ScheduledPart": "[scheduled action](#scheduled-actions)", "StagePart": "[stage](#stages)",
-    "TestPart": "[test](#tests)", "Arm": "way", "ConnectionPart": "[connection](#connections)",
+    "TestPart": "[test](#tests)", "SyncPart": "[sync](#sync)",
+    "Arm": "way", "ConnectionPart": "[connection](#connections)",
     "CalendarConfig": "[calendar](#calendars)", "LimitsPart": "[limits](#limits)", "FilePart": "[file](#files)",
     "ConnectionLimitsPart": "[limits of a connection](#limits-of-a-connection)",
     "KafkaPart": "[Kafka](#kafka)", "HolidayConfig": "[holidays](#calendars)", "date": "date",
@@ -49,6 +50,8 @@ _NAMED = {
     ("RulePart", "criteria"): "[condition](criteria.md), or [numbered rows](criteria.md#numbered-rows)",
     ("RulePart", "repeat"): "[one of four](#repeat)",
     ("RulePart", "trigger"): "[trigger](#triggers), or a list of them",
+    ("SyncPart", "between"): "two aliases",
+    ("SyncPart", "conflict"): "`newest`, one of the two aliases, or `fail`",
     ("TabPart", "match"): "a field and `alias.Field`",
     ("FilePart", "types"): "by column: `text`, `number`, `boolean`, `date`, `datetime` and others",
     ("CalendarConfig", "holidays"): "country code, list of dates, or [holidays](#calendars)",
@@ -61,7 +64,8 @@ def models() -> dict[str, type[BaseModel]]:
     parts: tuple[type[BaseModel], ...] = (
         workflow_file.WorkflowFile, workflow_file.TabPart, workflow_file.RulePart, workflow_file.FieldUpdated,
         workflow_file.DateTrigger, workflow_file.ScheduleTrigger, workflow_file.ScheduledPart, workflow_file.OnDate,
-        workflow_file.StagePart, workflow_file.TestPart, settings.ProjectFile, settings.ConnectionPart,
+        workflow_file.StagePart, workflow_file.SyncPart, workflow_file.TestPart,
+        settings.ProjectFile, settings.ConnectionPart,
         settings.FilePart, settings.ConnectionLimitsPart, settings.LimitsPart, settings.KafkaPart,
         calendar_config.CalendarConfig, calendar_config.HolidayConfig, Arm, base.Action,
     )  # fmt: skip

@@ -55,11 +55,12 @@ class Expectations:
             and all(_matches(command.fields.get(name), value) for name, value in fields.items())
             and not set(wanted.get("without", ())) & command.fields.keys()
             and wanted.get("owner", command.owner) == command.owner
+            and wanted.get("if_unmodified") in (None, format_instant(command.if_unmodified or 0))
             and (list(command.key) if command.key else None) == wanted.get("key", list(command.key or ()) or None)
         )
 
     def _is_verb(self, command: Command, wanted: dict[str, Any]) -> bool:
-        (verb,) = wanted.keys() - {"fields", "without", "owner", "key"}
+        (verb,) = wanted.keys() - {"fields", "without", "owner", "key", "if_unmodified"}
         subject = wanted[verb]
         if command.operation != verb:
             return False

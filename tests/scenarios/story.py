@@ -43,6 +43,7 @@ class Given(Part):
     kinds: dict[str, str] = {}
     """The kinds of connections: what is asked of them is checked."""
     may_delete: dict[str, list[str]] = {}
+    modified_fields: dict[str, str] = {}
     limits: dict[str, int] = {}
 
 
@@ -133,6 +134,7 @@ class Story:
             key_fields=given.key_fields,
             abilities={name: _abilities(name, kind) for name, kind in given.kinds.items()},
             may_delete=given.may_delete,
+            modified_fields=given.modified_fields,
         )
         self.edition: Edition = compile_files(self.files, self.project)
 

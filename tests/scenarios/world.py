@@ -104,7 +104,7 @@ class World(Driver):
     def _crm_has(self, step: Step) -> None:
         """The CRM holds other values than we have heard of."""
         name = self.named(step.crm_has or "")
-        self.records[name] = {**self.records[name], **self._fields(step)}
+        self.store(name, {**self.records[name], **self._fields(step)})
 
     def _loaded(self, step: Step) -> None:
         aliases = step.loaded if isinstance(step.loaded, list) else [step.loaded or ""]
