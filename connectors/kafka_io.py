@@ -96,8 +96,8 @@ _AWAY = (
     kafka.errors.RetriableError, kafka.errors.UnknownBrokerIdError, kafka.errors.BrokerNotAvailableError,
     # A producer that lost its way is made anew, and then it works.
     kafka.errors.InvalidProducerIdMappingError, kafka.errors.UnknownProducerIdError,
-    kafka.errors.OutOfOrderSequenceNumberError, kafka.errors.InvalidTxnStateError,
-    kafka.errors.TransactionAbortedError,
+    kafka.errors.OutOfOrderSequenceNumberError, kafka.errors.InvalidTxnStateError, kafka.errors.TransactionAbortedError,
+    kafka.errors.UnknownError,  # the broker failed inside, perhaps half way
 )  # fmt: skip
 
 
@@ -110,6 +110,8 @@ def trouble(error: BaseException, doing: str) -> KafkaTrouble:
         return Fenced(f"{doing}: another process has taken over ({name})")
     if isinstance(error, (*_AWAY, OSError)):
         return BrokerAway(f"{doing}: the broker did not answer ({name}). Is it running, and reachable from here?")
+    if type(error) is kafka.errors.KafkaError:  # the library has no name for the answer, so it is no refusal either
+        return BrokerAway(f"{doing}: nobody knows whether the broker did it: {error}")
     return Refused(f"{doing}: the broker refuses ({name}): {error}")
 
 
@@ -261,8 +263,7 @@ class Transaction:
             {theirs(one): OffsetAndMetadata(offset, "", -1) for one, offset in offsets.items()},
             ConsumerGroupMetadata(member.group, member.generation, member.member, None),
         )
-        self._inner._sender.wakeup()
-        _wait(result)
+        _wait(self._inner, result)
 
     def flush(self) -> None:
         """Wait until all that was sent is with the broker, still unseen."""
@@ -275,12 +276,12 @@ class Transaction:
 
 def _send(inner: Any, out: Outgoing) -> Any:
     return inner.send(
-        out.topic, key=out.key, value=out.value, headers=list(out.headers), partition=out.partition,
-        timestamp_ms=out.at,
+        out.topic, key=out.key, value=out.value, headers=list(out.headers), partition=out.partition, timestamp_ms=out.at
     )  # fmt: skip
 
 
-def _wait(result: Any) -> None:
+def _wait(inner: Any, result: Any) -> None:
+    inner._sender.wakeup()
     # The library waits for ever here. What is not known after a while is unknown, and is found out by reading.
     if not result.wait(timeout_ms=PATIENCE):
         raise kafka.errors.KafkaTimeoutError("no answer to a transaction")
@@ -341,7 +342,7 @@ class Producer:
             try:
                 yield transaction
                 transaction.flush()
-                self._end(inner._transaction_manager.begin_commit())
+                _wait(inner, inner._transaction_manager.begin_commit())
             except BaseException as error:
                 cause = self._cause(error)
                 self._abort()
@@ -365,13 +366,9 @@ class Producer:
                 self._inner.init_transactions()
         return self._inner
 
-    def _end(self, result: Any) -> None:
-        self._inner._sender.wakeup()
-        _wait(result)
-
     def _abort(self) -> None:
         try:
-            self._end(self._inner._transaction_manager.begin_abort())
+            _wait(self._inner, self._inner._transaction_manager.begin_abort())
         except (kafka.errors.KafkaError, OSError):
             self._discard(0)  # the broker aborts what it left, at the latest when its successor begins
 

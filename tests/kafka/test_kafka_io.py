@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 
+import kafka.errors
 import pytest
 
 from connectors.kafka_io import (
@@ -19,6 +20,7 @@ from connectors.kafka_io import (
     TopicSpec,
     servers,
     theirs,
+    trouble,
 )
 from connectors.kafka_reading import Consumer, Gap, first_at
 from sandbox.broker.cluster import Cluster
@@ -125,6 +127,33 @@ def test_an_address_that_is_none_is_refused_with_the_way_to_write_it(wrong: str)
 
 def test_an_address_may_name_several_servers() -> None:
     assert servers("kafka://a:1, b:2") == ["a:1", "b:2"]
+
+
+UNKNOWN = kafka.errors.UnknownError()
+TIMED_OUT = kafka.errors.RequestTimedOutError("Request timed out after 15000 ms")
+
+
+@pytest.mark.parametrize(
+    ("error", "means"),
+    [
+        # Seen of a broker that had been suspended, when a capture committed; the worst it can be is a repetition.
+        (kafka.errors.KafkaError(f"Unhandled error in EndTxnResponse: {UNKNOWN}"), BrokerAway),
+        (
+            kafka.errors.KafkaError(f"Could not execute transactional request for unknown reasons: {TIMED_OUT}"),
+            BrokerAway,
+        ),
+        (UNKNOWN, BrokerAway),
+        (TIMED_OUT, BrokerAway),
+        (ConnectionResetError(), BrokerAway),
+        (kafka.errors.ProducerFencedError(), Fenced),
+        (kafka.errors.TopicAuthorizationFailedError("things"), Refused),
+        (kafka.errors.MessageSizeTooLargeError(), Refused),
+    ],
+    ids=lambda one: one.__name__ if isinstance(one, type) else type(one).__name__,
+)
+def test_only_what_the_broker_clearly_refuses_ends_whoever_asked(error: Exception, means: type[KafkaTrouble]) -> None:
+    """What nobody knows the outcome of is read and tried again, as where there was no answer at all."""
+    assert type(trouble(error, "writing")) is means
 
 
 def test_nobody_there_is_told_as_a_broker_that_is_away() -> None:
