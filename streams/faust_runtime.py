@@ -13,6 +13,7 @@ from typing import Any, cast
 import aiokafka
 import faust
 from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, NoOffsetForPartitionError
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
@@ -45,6 +46,8 @@ _RELIED_ON: tuple[tuple[Any, str], ...] = (
     (ThreadDelegateConsumer, "_getmany"),
     (ThreadDelegateConsumer, "_wait_next_records"),
     (driver.Transport, "Consumer"),
+    (Fetcher, "_create_fetch_waiter"),
+    (PartitionRecords, "_consumer_record"),
 )
 
 
@@ -68,6 +71,16 @@ def check_faust(version: str = faust.__version__, relied_on: Sequence[tuple[Any,
         raise FaustMismatchError(
             f"faust-streaming {version} lacks {', '.join(missing)}. Install the package from its index again."
         )
+
+
+def unpack_as_ours(fetched: Any) -> None:
+    """Have the client make our records of a fetch, not its own of which ours would be made: half the time."""
+    if type(fetched) is FetchResult and fetched.has_more():
+        fetched._partition_records._consumer_record = _incoming
+
+
+def _incoming(_: Any, record: Any) -> Incoming:
+    return Incoming(record.offset, record.key, record.value, record.headers, record.timestamp)
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):
@@ -98,7 +111,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     ) -> Any:
         """What was read per partition, with the bounds of each batch; ends of transactions alone are a batch too."""
         try:
-            fetched = await super()._fetch_records(consumer, active_partitions, timeout, None)
+            fetched = await self._unpacked(consumer, active_partitions, timeout)
         except NoOffsetForPartitionError:  # a rebalance made it forget where we read; we seek after each
             return {}
         owner = cast(BatchConsumer, self.consumer)
@@ -106,13 +119,22 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         for tp in active_partitions & consumer.assignment():
             known, end = consumer.last_stable_offset(tp), await consumer.position(tp)
             owner.is_behind[tp] = known is None or end < known
-            records = fetched.get(tp, ())
+            records = fetched.get(tp, [])
             start = owner.read_up_to.get(tp, records[0].offset if records else end)
             owner.read_up_to[tp] = end
             if start < end:
-                incoming = [Incoming(one.offset, one.key, one.value, one.headers, one.timestamp) for one in records]
-                batches[tp] = Batch(owner.cluster.name(tp.topic), tp.partition, start, end, incoming)
+                batches[tp] = Batch(owner.cluster.name(tp.topic), tp.partition, start, end, records)
         return batches
+
+    async def _unpacked(self, consumer: Any, wanted: Any, timeout: float | None) -> Any:
+        """What was read per partition, after a while of waiting for it; its records are unpacked as ours at once."""
+        fetcher = consumer._fetcher
+        if self.consumer.flow_active and wanted.isdisjoint(fetcher._records):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(fetcher._create_fetch_waiter(), timeout)
+        for tp in wanted & fetcher._records.keys():
+            unpack_as_ours(fetcher._records[tp])
+        return await super()._fetch_records(consumer, wanted, 0, None)
 
     async def seek_all(self, positions: Mapping[Any, int]) -> None:
         """Read on from these offsets; partitions that are no longer ours are left alone."""
