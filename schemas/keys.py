@@ -25,6 +25,11 @@ def partition_of(text: str, count: int) -> int:
     return crc32(text.encode()) % count
 
 
+def home_of(key: bytes, count: int) -> int:
+    """The partition of a key as it stands on a topic that is spread: ``home_of(in_workspace(w, k), n)``."""
+    return crc32(key) % count
+
+
 def home(workspace: str, key: str, count: int, spread: bool) -> int:
     """The partition of a message: its workspace's, so that one task has all of it, or its own where that is spread.
 

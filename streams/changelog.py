@@ -14,10 +14,10 @@ import msgspec
 from schemas.codec import CodecError, Unpacker, pack
 from streams.stage import Changed
 
-_NEVER = -1
 _SIGNED = 0xFF
 """The first byte of a negative number: no Tick is wanted."""
 _DUE = 8
+_NEVER = (-1).to_bytes(_DUE, "big", signed=True)
 _KEYS = 20_000
 """Keys of one group."""
 
@@ -181,8 +181,8 @@ def row(stage: str, workspace: str, changed: Changed) -> tuple[bytes, bytes | No
     name = _encoder.encode((stage, workspace, changed.key, changed.part))
     if changed.content is None:
         return name, None
-    due = _NEVER if changed.due is None else changed.due
-    return name, due.to_bytes(_DUE, "big", signed=True) + changed.content
+    due = _NEVER if changed.due is None else changed.due.to_bytes(_DUE, "big", signed=True)
+    return name, due + changed.content
 
 
 def position_row(positions: Positions) -> tuple[bytes, bytes]:

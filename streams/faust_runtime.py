@@ -13,17 +13,19 @@ from typing import Any, cast
 import aiokafka
 import faust
 from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import Fetcher, PartitionRecords
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, NoOffsetForPartitionError
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 from yarl import URL
 
+from streams import unpacking
 from streams.by_number import ByNumber
 from streams.merging import Batch
 from streams.partition_log import Cluster
 from streams.partitions import Partitions
 from streams.runner import Meter, Status
-from streams.topology import HaltedError, Incoming, Topology
+from streams.topology import HaltedError, Topology
 
 VERSION = "0.15.3"
 POLL = 0.25
@@ -45,6 +47,8 @@ _RELIED_ON: tuple[tuple[Any, str], ...] = (
     (ThreadDelegateConsumer, "_getmany"),
     (ThreadDelegateConsumer, "_wait_next_records"),
     (driver.Transport, "Consumer"),
+    (Fetcher, "_create_fetch_waiter"),
+    (PartitionRecords, "_consumer_record"),
 )
 
 
@@ -98,7 +102,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     ) -> Any:
         """What was read per partition, with the bounds of each batch; ends of transactions alone are a batch too."""
         try:
-            fetched = await super()._fetch_records(consumer, active_partitions, timeout, None)
+            fetched = await self._unpacked(consumer, active_partitions, timeout)
         except NoOffsetForPartitionError:  # a rebalance made it forget where we read; we seek after each
             return {}
         owner = cast(BatchConsumer, self.consumer)
@@ -106,13 +110,23 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         for tp in active_partitions & consumer.assignment():
             known, end = consumer.last_stable_offset(tp), await consumer.position(tp)
             owner.is_behind[tp] = known is None or end < known
-            records = fetched.get(tp, ())
+            records = unpacking.ours(fetched.get(tp, []))
             start = owner.read_up_to.get(tp, records[0].offset if records else end)
             owner.read_up_to[tp] = end
             if start < end:
-                incoming = [Incoming(one.offset, one.key, one.value, one.headers, one.timestamp) for one in records]
-                batches[tp] = Batch(owner.cluster.name(tp.topic), tp.partition, start, end, incoming)
+                batches[tp] = Batch(owner.cluster.name(tp.topic), tp.partition, start, end, records)
         return batches
+
+    async def _unpacked(self, consumer: Any, wanted: Any, timeout: float | None) -> Any:
+        """What was read per partition, after a while of waiting for it; its records are unpacked as ours at once."""
+        fetcher = consumer._fetcher
+        if self.consumer.flow_active and wanted.isdisjoint(fetcher._records):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await fetcher._create_fetch_waiter()
+        for tp in wanted & fetcher._records.keys():
+            unpacking.as_ours(fetcher._records[tp])
+        return await super()._fetch_records(consumer, wanted, 0, None)
 
     async def seek_all(self, positions: Mapping[Any, int]) -> None:
         """Read on from these offsets; partitions that are no longer ours are left alone."""

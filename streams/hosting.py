@@ -7,35 +7,34 @@ of a workspace are one flow on one partition; spread, each stage is a host of it
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Protocol
 
 from rules.book import joins_alike
 from schemas import topics
-from schemas.codec import CodecError, Unpacker, pack, to_json
-from schemas.commands import Command, Report
-from schemas.keys import home, in_workspace, parted
-from schemas.messages import OutcomeOf, StageMessage, Tick
+from schemas.codec import pack, to_json
+from schemas.commands import Report
+from schemas.keys import in_workspace
+from schemas.messages import Fact, OutcomeOf, Tick
 from streams import changelog, wire
 from streams.changelog import Layout, Restored
 from streams.flow import Flow, StageRows, moved_timers, without_joins
+from streams.inbox import Inbox
 from streams.journeys import Journeys
+from streams.outbox import Outbox, Outgoings
 from streams.stage import Changed, Output, Place, Source, Stage, States
-from streams.topology import ORIGIN, HaltedError, Headers, Incoming, Outgoing, Topology, Workspace
+from streams.topology import HaltedError, Incoming, Outgoing, Topology, Workspace
 
 
 class LayoutChangedError(HaltedError):
     """The state was written over another partition count, or fused and not spread: keys would change their homes."""
 
 
-class UnknownTopicError(RuntimeError):
-    """A stage writes where nobody made a topic."""
-
-
 @dataclass
 class Work:
     """What a fold brought about, to be committed as one."""
 
-    outputs: dict[tuple[str, int], list[Outgoing]] = field(default_factory=dict)
+    outputs: Outgoings = field(default_factory=dict)
     rows: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     next: dict[str, int] = field(default_factory=dict)
     """Per topic read, the offset to read next."""
@@ -82,7 +81,7 @@ class Lone:
 
     def changed(self) -> Iterator[tuple[str, Changed]]:
         """The rows of the stage."""
-        return ((self._stage.name, row) for row in self._stage.changed())
+        return zip(repeat(self._stage.name), self._stage.changed(), strict=False)
 
     def states(self, stage: str) -> States[Any] | None:
         """The states of this stage, if it is that one."""
@@ -93,11 +92,6 @@ class Lone:
     def next_due(self) -> int | None:
         """When the journeys next need a Tick; other stages have no timers."""
         return self._stage.next_due if isinstance(self._stage, Journeys) else None
-
-
-_unpack: Unpacker[StageMessage] = Unpacker(StageMessage)
-_KEPT = frozenset({topics.RELATIONS, topics.JOURNEYS})
-_BARE: Headers = ()
 
 
 class PartitionHost:
@@ -111,8 +105,7 @@ class PartitionHost:
         """
         self.name, self.number = name, number
         self._topology, self._restored = topology, restored
-        self._written, self._foreign = topology.written(), topology.foreign
-        self._spread = topology.spread
+        self._inbox, self._outbox = Inbox(topology, restored.positions), Outbox(topology)
         self._home = number if topology.spread else 0
         """A fused flow is a world of one partition; spread, the home of a record is where its changes are."""
         self._histories = frozenset(name for name, one in topology.workspaces.items() if one.history)
@@ -140,9 +133,10 @@ class PartitionHost:
             Exception: a stage could not take a message: the state in memory is half-way.
         """
         first = self.positions.next.get(topic, 0)
+        upstream = f"{self.name}/{topic}/{self.number}" if self._topology.spread else ""
         for record in records:
             if record.offset >= first:
-                self._take(topic, record)
+                self._take(topic, record, upstream)
         self.positions.next[topic] = self._work.next[topic] = max(end, first)
 
     @property
@@ -158,6 +152,7 @@ class PartitionHost:
     def work(self) -> Work:
         """What the folds since the last call brought about, rows and positions included."""
         work, self._work = self._work, Work()
+        work.outputs = self._outbox.take()
         for workspace in sorted(self._fed):
             for stage, changed in self._lodgers[workspace].changed():
                 work.rows.append(changelog.row(stage, workspace, changed))
@@ -172,8 +167,8 @@ class PartitionHost:
             if left <= 0:
                 at = self._clocked(workspace, now)
                 self._ticked.add(workspace)
-                tick = Outgoing(in_workspace(workspace, wire.MARKER), pack(Tick(at=at)), (), at)
-                self._work.outputs.setdefault((topics.JOURNEYS, self.number), []).append(tick)
+                tick = Outgoing(in_workspace(workspace, wire.MARKER), pack(Tick(at=at)), [], at)
+                self._outbox.put(topics.JOURNEYS, self.number, tick)
 
     def wait(self, now: int) -> int | None:
         """How long until the next timer is due for which no Tick is on its way (milliseconds); none without one."""
@@ -252,8 +247,7 @@ class PartitionHost:
         return flow
 
     def _tell_anew(self, workspace: str, outputs: list[Output]) -> None:
-        for output in outputs:
-            self._send(workspace, output, self.positions.at)
+        self._send(workspace, outputs, self.positions.at)
         self.news += moved_timers(outputs)
 
     def _forget(self, workspace: str, rows: Mapping[str, StageRows], kept: Mapping[str, StageRows]) -> None:
@@ -284,10 +278,10 @@ class PartitionHost:
 
     # -- messages --------------------------------------------------------------
 
-    def _take(self, topic: str, record: Incoming) -> None:
+    def _take(self, topic: str, record: Incoming, upstream: str) -> None:
         try:
-            read = self._read(topic, record)
-        except (CodecError, ValueError) as error:
+            read = self._inbox.read(topic, record)
+        except ValueError as error:
             self._park(topic, record, str(error))
             return
         if read is None:
@@ -299,91 +293,38 @@ class PartitionHost:
                 self._park(topic, record, f"no project of workspace '{workspace}' is served here")
                 return
             lodger = self._open_once(workspace)
-        if isinstance(message, Tick):
-            self._ticked.discard(workspace)
         at = _time_of(message, record)
         if at > self.positions.at:  # noqa: PLR1730 - faster than a call, and this is done for every message
             self.positions.at = at
-        inner = topics.JOURNEYS if topic == topics.OUTCOMES else topic
-        if isinstance(message, Report):
+        kind = type(message)
+        if kind is Tick:
+            self._ticked.discard(workspace)
+        elif kind is Report:
             message = OutcomeOf(at=message.at, chain=message.chain, fire=message.fire, outcome=message.outcome)
         self._fed.add(workspace)
-        outputs = lodger.feed(inner, key, message, at, Source(self._home, record.offset, self._era))
         self._work.taken += 1
+        inner = topics.JOURNEYS if topic == topics.OUTCOMES else topic
+        outputs = lodger.feed(inner, key, message, at, Source(self._home, record.offset, self._era))
         if outputs:
-            cause = f"{self.name}/{topic}/{self.number}:{record.offset}" if self._spread else ""
-            for index, output in enumerate(outputs):
-                self._send(workspace, output, at, f"{cause}:{index}" if cause else "")
+            self._send(workspace, outputs, at, f"{upstream}:{record.offset}:" if upstream else "")
 
-    def _read(self, topic: str, record: Incoming) -> tuple[str, str, Any] | None:
-        """Workspace, key in it and message of a record; none for a repetition. Raises CodecError, ValueError."""
-        if topic in self._foreign:
-            return self._foreign[topic].read(record)
-        workspace, key = parted(record.key or b"")
-        if self._spread and self._is_repeated(record):
-            return None
-        if topic in _KEPT or key == wire.MARKER:
-            return workspace, key, _unpack(record.value or b"")
-        return workspace, key, self._topology.framing.decode(record.value or b"", record.headers, topic)
-
-    def _send(self, workspace: str, output: Output, at: int, origin: str = "") -> None:
-        topic, message = output.topic, output.message
-        if topic in self._foreign:
-            key, content, at_home = self._foreign[topic].write(output.key, message)
-            self._work.outputs.setdefault((topic, at_home), []).append(Outgoing(key, content, (), output.at or at))
-            return
-        if topic.startswith("commands."):
-            if isinstance(message, Command) and message.lane == "bulk":
-                topic = topics.bulk(message.connection)
-        elif topic not in self._written:
-            self._refuse_unnamed(topic)
-            return
-        place, framed = output.partition, _BARE
-        value: bytes
-        is_marker = topic.startswith("changes.") and output.key == wire.MARKER
-        if topic in _KEPT or is_marker or not wire.is_noun(topic):
-            value = message if isinstance(message, bytes) else pack(message)
-            if origin:
-                framed = [(ORIGIN, origin.encode())]
-        else:
-            value, framed = self._topology.framing.encode(message, topic)
-        if place is None:
-            place = home(workspace, output.key, self._topology.partitions, self._spreads(topic))
-        sent = Outgoing(in_workspace(workspace, output.key), value, framed, output.at or at)
-        self._work.outputs.setdefault((topic, place), []).append(sent)
-
-    def _refuse_unnamed(self, topic: str) -> None:
-        """Of a tab that no workflow reads nothing is kept; another topic that nobody names is not there at all."""
-        if not topic.startswith("changes."):
-            raise UnknownTopicError(f"a stage writes to topic {topic}, which it does not name in `writes`")
-
-    def _spreads(self, topic: str) -> bool:
-        """Commands are spread over their topic in any case: workers keep the order of each record."""
-        return self._topology.spread or topic.startswith("commands.")
-
-    def _is_repeated(self, record: Incoming) -> bool:
-        """Whether the origin is not greater than the last one of that upstream (stage protocol, section 6)."""
-        for name, value in record.headers:
-            if name == ORIGIN:
-                upstream, offset, index = value.decode().rsplit(":", 2)
-                origin = (int(offset), int(index))
-                if origin <= self.positions.seen.get(upstream, (-1, -1)):
-                    return True
-                self.positions.seen[upstream] = origin
-        return False
+    def _send(self, workspace: str, outputs: list[Output], at: int, cause: str = "") -> None:
+        for index, output in enumerate(outputs):
+            self._outbox.send(workspace, output, at, f"{cause}{index}" if cause else "")
 
     def _park(self, topic: str, record: Incoming, why: str) -> None:
         note = {
             "topic": topic, "partition": self.number, "offset": record.offset, "at": record.at, "why": why,
             "how": f"renkei parked retry {topic}/{self.number}/{record.offset}",
         }  # fmt: skip
-        parked = Outgoing(record.key or b"", to_json(note), (), record.at)
-        self._work.outputs.setdefault((topics.PARKED, 0), []).append(parked)
+        self._outbox.put(topics.PARKED, 0, Outgoing(record.key or b"", to_json(note), [], record.at))
         self._work.parked[topic] += 1
 
 
 def _time_of(message: Any, record: Incoming) -> int:
     """The time of an input: of a change when it was seen, of a command when it was planned."""
+    if type(message) is Fact:
+        return message.at  # the most of them, and each miss below costs an exception
     for name in ("seen_at", "at", "planned_at"):
         at: int | None = getattr(message, name, None)
         if at is not None:

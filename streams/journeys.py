@@ -86,6 +86,7 @@ class Journeys:
             if tree is None or not isinstance(message, Fact):
                 return []
             journey = self.kind(tree, key)
+            self.states.put(key, journey)
         now = message.at
         if now > journey.head.now:  # noqa: PLR1730 - faster than a call, and this is done for every message
             journey.head.now = now
@@ -330,7 +331,7 @@ class Journeys:
         if not journey.seen and journey.is_empty:
             self.states.drop(key, journey.parts)
         else:
-            self.states.put(key, journey)
+            self.states.touch(key)
         if not journey.rules_changed and not journey.head_changed:
             return  # nothing that could be due has changed
         due = journey.due

@@ -95,7 +95,7 @@ class Journey:
         self.join = Join(tree, main)
         self.open_keys: set[str] = set()
         self._naming: dict[str, set[Ref]] = {}
-        self._changed: set[Ref] = set()
+        self._changed: dict[Ref, None] = {}
         self._has_credit = False
         self.head_changed = self.rules_changed = True
         """Whether these rows have to be written; ``now`` alone is told by the images' times."""
@@ -109,7 +109,7 @@ class Journey:
         if old is not None and not self._is_newer(record, old):
             if record.born is not None and old.born is None and record.version == old.version:
                 old.born = record.born
-                self._changed.add(ref)
+                self._changed[ref] = None
             return False
         born = record.born if record.born is not None or old is None else old.born
         seen = Seen(record.version, record.home, record.image, at, record.position, born, load)
@@ -118,7 +118,7 @@ class Journey:
             self._unname(ref, old.image)
         self.seen[ref] = seen
         self._name(ref, seen.image)
-        self._changed.add(ref)
+        self._changed[ref] = None
         return True
 
     def amend(self, fact: Fact) -> Amended | None:
@@ -147,7 +147,7 @@ class Journey:
         if fact.born is not None:
             seen.born = fact.born
         self.join.shown[ref] = image
-        self._changed.add(ref)
+        self._changed[ref] = None
         if fact.at < self.head.now:
             self.head_changed = True  # the image does not tell what time it is
         return Amended(tab, before, fields)
@@ -163,7 +163,7 @@ class Journey:
         if seen is None or here == (key in seen.listed):
             return
         seen.listed = [*seen.listed, key] if here else [one for one in seen.listed if one != key]
-        self._changed.add(ref)
+        self._changed[ref] = None
 
     def naming(self, key: str) -> list[Ref]:
         """The records held here whose newest image names the key."""
@@ -236,7 +236,7 @@ class Journey:
             seen = self.seen.pop(ref, None)
             if seen is not None:
                 self._unname(ref, seen.image)
-                self._changed.add(ref)
+                self._changed[ref] = None
 
     def seen_at(self, ref: Ref) -> int:
         """When the newest image of a record was captured."""
@@ -262,7 +262,7 @@ class Journey:
         """The rows that may have been written of it."""
         yield HEAD
         yield RULES
-        yield from (SEEN + ref for ref in self.seen.keys() | self._changed)
+        yield from (SEEN + ref for ref in self.seen.keys() | self._changed.keys())
 
     # -- rows --------------------------------------------------------------
 
@@ -285,7 +285,7 @@ class Journey:
     def take_changed(self, key: str) -> list[Changed]:
         """The rows to write since the last call."""
         rows: list[Changed] = []
-        for ref in sorted(self._changed):
+        for ref in self._changed:
             seen = self.seen.get(ref)
             rows.append(Changed(key, SEEN + ref, pack(seen) if seen is not None else None))
         self._changed.clear()
@@ -329,7 +329,7 @@ class Journey:
             seen.born = None
         if show != seen.shown:
             seen.shown = show
-            self._changed.add(ref)
+            self._changed[ref] = None
         if show:
             self.head.floors.pop(ref, None)
         else:

@@ -88,8 +88,7 @@ class Merge:
             heads = sorted(
                 (inlet.records[0].at, inlet.turn, topic) for topic, inlet in self._inlets.items() if inlet.records
             )
-            until = heads[1][:2] if len(heads) > 1 else None
-            piece = self._piece(heads[0][2], until, most)
+            piece = self._piece(heads[0][2], heads[1:], most)
             most -= len(piece.records)
             pieces.append(piece)
         return pieces
@@ -103,11 +102,13 @@ class Merge:
             inlet.end = positions[topic]
             self._skips.discard(topic)
 
-    def _piece(self, topic: str, until: tuple[int, int] | None, most: int) -> Piece:
+    def _piece(self, topic: str, others: list[tuple[int, int, str]], most: int) -> Piece:
+        """The records of a topic that come before the first one of the ``others`` (time, turn, topic)."""
         inlet = self._inlets[topic]
+        waiting = inlet.records
         records: list[Incoming] = []
-        waiting, turn = inlet.records, inlet.turn
-        while waiting and len(records) < most and (until is None or (waiting[0].at, turn) <= until):
+        last = others[0][0] - (others[0][1] < inlet.turn) if others else None
+        while waiting and len(records) < most and (last is None or waiting[0].at <= last):
             records.append(waiting.popleft())
         self.count -= len(records)
         return Piece(topic, records, waiting[0].offset if waiting else inlet.end)

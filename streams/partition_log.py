@@ -186,7 +186,7 @@ class PartitionLog:
         for (name, partition), records in work.outputs.items():
             sent += await _send(producer, TopicPartition(self._cluster.topic(name), partition), records)
         now = _now()
-        noted = await _send(producer, self._changelog, [Outgoing(key, value, (), now) for key, value in work.rows])
+        noted = await _send(producer, self._changelog, [Outgoing(key, value, [], now) for key, value in work.rows])
         if offsets:
             read = {TopicPartition(self._cluster.topic(name), self.number): at for name, at in offsets.items()}
             await producer.send_offsets_to_transaction(read, self._cluster.group)
@@ -307,7 +307,7 @@ async def _send(producer: AIOKafkaProducer, to: TopicPartition, records: Sequenc
 
 
 def _append(batch: Any, record: Outgoing) -> Any:
-    return batch.append(key=record.key, value=record.value, timestamp=record.at, headers=list(record.headers))
+    return batch.append(key=record.key, value=record.value, timestamp=record.at, headers=record.headers)
 
 
 async def _submit(producer: AIOKafkaProducer, batch: Any, to: TopicPartition) -> _Sent:

@@ -23,7 +23,7 @@ LONGEST_STRAGGLER = 60.0
 """The same in a history, where order is all."""
 MOST_RECORDS = 4_000
 """Records folded into one transaction, about."""
-SLICE = 250
+SLICE = 500
 """Records folded without looking up: some ten milliseconds."""
 MOST_WAITING = 20_000
 """Records waiting for one runner, before reading its partitions is paused."""

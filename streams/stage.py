@@ -104,7 +104,10 @@ class States(Generic[S]):
         self._stored = stored
         self._read = read
         self._live: dict[str, S] = {}
-        self.touched: set[str] = set()
+        self._touched: dict[str, None] = {}
+        """The keys in the order in which they were touched: the same each time that the same messages come."""
+        self.touch: Callable[[str], None] = self._touched.setdefault
+        """Say that the state of a key changed."""
         self._gone: dict[str, set[str]] = {}
 
     def get(self, key: str) -> S | None:
@@ -117,16 +120,12 @@ class States(Generic[S]):
     def put(self, key: str, state: S) -> None:
         """Make this the state of the key."""
         self._live[key] = state
-        self.touched.add(key)
-
-    def touch(self, key: str) -> None:
-        """Say that the state of the key changed."""
-        self.touched.add(key)
+        self._touched[key] = None
 
     def drop(self, key: str, parts: Iterable[str]) -> None:
         """Forget the key, of which at most these rows have been written."""
         self._live.pop(key, None)
-        self.touched.discard(key)
+        self._touched.pop(key, None)
         self._gone.setdefault(key, set()).update(parts)
 
     def names(self) -> list[str]:
@@ -142,8 +141,8 @@ class States(Generic[S]):
 
     def take_touched(self) -> list[tuple[str, S]]:
         """The keys changed since the last call, with their states."""
-        changed = [(key, self._live[key]) for key in sorted(self.touched)]
-        self.touched.clear()
+        changed = [(key, self._live[key]) for key in self._touched]
+        self._touched.clear()
         return changed
 
     def __len__(self) -> int:

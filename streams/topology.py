@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from rules.book import Book
 from rules.rounds import Limits
@@ -34,7 +36,7 @@ class Framing(Protocol):
         ...
 
 
-class Incoming(NamedTuple):
+class Incoming(msgspec.Struct, frozen=True, gc=False):
     """One record as it was read."""
 
     offset: int
@@ -45,7 +47,7 @@ class Incoming(NamedTuple):
     """The record's time stamp, in milliseconds: the time of what names none."""
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """One record to send."""
 
     key: bytes

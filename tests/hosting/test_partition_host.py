@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from renkei.streaming import Nouns
@@ -134,7 +135,7 @@ BAD: Mapping[str, tuple[Incoming, str]] = {
     "not UTF-8": (Incoming(3, b"\xff\x1f1", b"", (), AT), "utf-8"),
     "nobody's workspace": (change(3, "Won", workspace="other"), "no project of workspace 'other' is served here"),
     "a marker of nonsense": (Incoming(3, in_workspace("main", ""), b"\x01\x93", (), AT), ""),
-    "an origin of nonsense": (change(3, "Won")._replace(headers=[(ORIGIN, b"x")]), ""),
+    "an origin of nonsense": (msgspec.structs.replace(change(3, "Won"), headers=[(ORIGIN, b"x")]), ""),
 }
 
 
@@ -384,10 +385,10 @@ def test_spread_messages_go_to_their_homes_with_their_origin_and_a_repetition_is
     journeys = Log(serving, "journeys", number)
     first = Incoming(0, facts[0].key, facts[0].value or b"", facts[0].headers, AT)
     assert journeys.feed(first, topic=topics.JOURNEYS).taken == 1
-    assert journeys.feed(first._replace(offset=1), topic=topics.JOURNEYS).taken == 0
+    assert journeys.feed(msgspec.structs.replace(first, offset=1), topic=topics.JOURNEYS).taken == 0
     journeys.open()
-    assert journeys.feed(first._replace(offset=2), topic=topics.JOURNEYS).taken == 0
-    later = first._replace(offset=3, headers=[(ORIGIN, f"records/{DEALS}/2:0:1".encode())])
+    assert journeys.feed(msgspec.structs.replace(first, offset=2), topic=topics.JOURNEYS).taken == 0
+    later = msgspec.structs.replace(first, offset=3, headers=[(ORIGIN, f"records/{DEALS}/2:0:1".encode())])
     assert journeys.feed(later, topic=topics.JOURNEYS).taken == 1
 
 

@@ -18,7 +18,8 @@ from schemas.events import ChangeEvent
 from schemas.keys import home
 from schemas.messages import Loaded
 from streams.changelog import Restored
-from streams.hosting import PartitionHost, UnknownTopicError
+from streams.hosting import PartitionHost
+from streams.outbox import UnknownTopicError
 from streams.stage import Changed, Output, Source
 from streams.topology import Incoming, Outgoing, Topology, Workspace
 from tests.kafka.played import PARTITIONS, Place
