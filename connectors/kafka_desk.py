@@ -244,7 +244,8 @@ class KafkaDesk:
             consumer.hold(one for one, bench in self._benches.items() if len(bench.waiting) >= WINDOWS[bench.lane])
             if not found:
                 break
-        self._park(parked)
+        # What was read before the partitions were given out anew is read again, or by another worker.
+        self._park([(bench, one) for bench, one in parked if self._benches.get(bench.partition) is bench])
 
     def _is_open(self) -> bool:
         """Read the ledgers of partitions that are new, a while at a time; whether all are read."""

@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from connectors.base import Limits, Response
+from connectors.framing import Headers, Noun
 from connectors.kafka_bench import Bench
 from connectors.kafka_io import Outgoing, Refused
 from connectors.kafka_ledger import Row
 from connectors.view import view
 from sandbox.broker.cluster import Cluster
 from schemas import keys
+from schemas.codec import CodecError
 from schemas.commands import Applied, Command
 from schemas.values import DAY, SECOND
 from tests.connectors.fakes import create, update
+from tests.kafka.packed import Packed
 from tests.kafka.shop import Counter, Hand
 
 pytestmark = pytest.mark.installation
@@ -102,6 +105,34 @@ def test_what_cannot_be_read_is_parked_with_its_place_and_the_partition_goes_on(
     assert "empty" in notes[2]["why"]
     assert [one.headers[0][1] for one in counter.read("parked")] == [b"\xff\x00 not a command", b"x", b""]
     assert [key for key, _ in counter.crm.effects] == ["c1", "c3"]
+
+
+class Interrupted(Packed):
+    """As the first message that cannot be read is looked at, the group begins to give its partitions out anew."""
+
+    def __init__(self, hand: Hand) -> None:
+        super().__init__()
+        self._hand, self.times = hand, 0
+
+    def decode(self, value: bytes, headers: Headers) -> Noun:
+        try:
+            return super().decode(value, headers)
+        except CodecError:
+            self.times += 1
+            if self.times == 1 and (consumer := self._hand.desk._consumer) is not None:
+                consumer._inner._coordinator.request_rejoin()
+            raise
+
+
+def test_what_was_parked_as_the_partitions_were_given_out_anew_is_parked_once(counter: Counter) -> None:
+    counter.put(planned(1))
+    counter.put_raw(b"main\x1fA", b"\xff\x00 not a command")
+    hand = counter.hand()
+    hand.desk._framing = framing = Interrupted(hand)
+    hand.until(at_rest(counter, 1, hand), "the good one")
+    hand.until(lambda: bool(counter.parked()), "the note")
+    assert framing.times == 2, "it was read again"
+    assert len(counter.parked()) == 1
 
 
 def test_commands_of_another_workspace_are_parked_and_not_applied(counter: Counter) -> None:
