@@ -107,7 +107,9 @@ def same(left: Value, right: Value) -> bool:
 
 def is_empty(value: Value) -> bool:
     """Whether a field holds nothing: none, blank text or an empty list. Zero and false are something."""
-    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+    if value:
+        return isinstance(value, str) and not value.strip()
+    return value is None or value == "" or value == []
 
 
 def changed_fields(before: Mapping[str, Value], after: Mapping[str, Value]) -> frozenset[str]:

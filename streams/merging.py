@@ -105,7 +105,8 @@ class Merge:
     def _piece(self, topic: str, others: list[tuple[int, int, str]], most: int) -> Piece:
         """The records of a topic that come before the first one of the ``others`` (time, turn, topic)."""
         inlet = self._inlets[topic]
-        waiting, records = inlet.records, []
+        waiting = inlet.records
+        records: list[Incoming] = []
         last = others[0][0] - (others[0][1] < inlet.turn) if others else None
         while waiting and len(records) < most and (last is None or waiting[0].at <= last):
             records.append(waiting.popleft())

@@ -48,7 +48,8 @@ class Outbox:
             return
         value, headers = self._encoded(topic, output, origin)
         key = in_workspace(workspace, output.key)
-        self.put(topic, self._place(topic, workspace, key, output), Outgoing(key, value, headers, output.at or at))
+        place = self._place(topic, workspace, key, output)
+        self._gathered[topic, place].append(Outgoing(key, value, headers, output.at or at))
 
     def put(self, topic: str, place: int, record: Outgoing) -> None:
         """Put in a record as it stands."""

@@ -295,19 +295,15 @@ async def _send(producer: AIOKafkaProducer, to: TopicPartition, records: Sequenc
     """Send records in batches."""
     sent: list[_Sent] = []
     batch = producer.create_batch()
-    for record in records:
-        if _append(batch, record) is None:
+    for one in records:
+        while batch.append(key=one.key, value=one.value, timestamp=one.at, headers=one.headers) is None:
+            if not batch.record_count():
+                raise LogLostError(f"a record of {to.topic} is larger than {BATCH_BYTES:,} bytes")
             sent.append(await _submit(producer, batch, to))
             batch = producer.create_batch()
-            if _append(batch, record) is None:
-                raise LogLostError(f"a record of {to.topic} is larger than {BATCH_BYTES:,} bytes")
     if batch.record_count():
         sent.append(await _submit(producer, batch, to))
     return sent
-
-
-def _append(batch: Any, record: Outgoing) -> Any:
-    return batch.append(key=record.key, value=record.value, timestamp=record.at, headers=record.headers)
 
 
 async def _submit(producer: AIOKafkaProducer, batch: Any, to: TopicPartition) -> _Sent:

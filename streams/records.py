@@ -250,7 +250,10 @@ def _old_values(reading: Reading, before: Image, after: Image) -> dict[str, Valu
     """The values before of the fields that changed. On an edge a blank counts: the key takes values as they are."""
     old: dict[str, Value] = {}
     for field in reading.compared:
-        was, now = before.get(field), after.get(field)
+        try:  # both have it as a rule, and to ask for it is quicker than to get it
+            was, now = before[field], after[field]
+        except KeyError:
+            was, now = before.get(field), after.get(field)
         if was == now and type(was) is type(now):
             continue
         if was != now if field in reading.edges else not same(was, now):
