@@ -38,10 +38,13 @@ class World:
         return wall_clock() + self.skew
 
     def write(self, count: int, partition: int = 0, *, at: int | None = None) -> None:
-        """Committed records."""
+        """Committed records, and the marker behind them: the broker writes it after it has answered."""
+        part = Partition(self.topic, partition)
+        before = self.admin.ends([part])[part]
         with self.producer.transaction() as transaction:
             for _ in range(count):
                 transaction.send(Outgoing(self.topic, b"k", "予約 🎫".encode(), partition=partition, at=at))
+        eventually(lambda: self.admin.ends([part])[part] == before + count + 1)
 
     def abort(self, count: int) -> None:
         """Records that reach the broker in a transaction that fails."""
@@ -52,6 +55,7 @@ class World:
                 transaction.send(Outgoing(self.topic, b"k", b"v", partition=0))
             eventually(lambda: self.admin.ends([part])[part] == before + count)
             raise ZeroDivisionError
+        eventually(lambda: self.admin.ends([part])[part] == before + count + 1)
 
     def commit(self, group: str, offset: int, partition: int = 0) -> None:
         """A consumer of the group commits."""
