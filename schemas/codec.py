@@ -3,7 +3,6 @@
 Exact decimals keep their type: msgpack extension 1 in messages and state, a plain number in JSON.
 """
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
@@ -51,18 +50,11 @@ def pack(value: object) -> bytes:
     return FORMAT + _packer.encode(value)
 
 
-def pack_inner(value: object) -> msgspec.Raw:
-    """The value as it stands inside of another that is packed: it is copied there, not encoded again."""
-    return msgspec.Raw(_packer.encode(value))
-
-
 class Unpacker(Generic[T]):
     """Reads what ``pack`` wrote, as one type."""
 
     def __init__(self, type_: Any) -> None:
         self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(type_, ext_hook=_from_msgpack)
-        self.inner: Callable[[msgspec.Raw], T] = self._decoder.decode
-        """Reads what ``pack_inner`` wrote."""
 
     def __call__(self, content: bytes) -> T:
         """The value. Raises CodecError on another format or another shape."""

@@ -4,14 +4,14 @@ No CRM gives old values, so the last image of each record is kept here and every
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
 from rules.book import Book
 from rules.trees import ID, join_values, journey_ref, relation_key
 from schemas import topics
-from schemas.codec import Unpacker, pack, pack_inner
+from schemas.codec import Unpacker, pack
 from schemas.events import ChangeEvent
 from schemas.messages import Fact, Loaded
 from schemas.values import STAMP, TRAIL, Image, Ref, Value, same
@@ -22,24 +22,15 @@ TRAIL_LENGTH = 64  # entries of a field's history that stay with the image
 
 
 class RecordState(msgspec.Struct, array_like=True):
-    """The last known image of one record; none once it is deleted, while version and position stay.
+    """The last known image of one record; none once it is deleted, while version and position stay."""
 
-    It is kept packed: a record is looked at once per change, and one that is at rest is a tenth as many objects.
-    """
-
-    packed: msgspec.Raw
+    image: Image | None
     version: int
     position: int
     born: int | None = None
 
-    @property
-    def image(self) -> Image | None:
-        """The image, unpacked each time."""
-        return _unpack_image.inner(self.packed)
-
 
 _unpack: Unpacker[RecordState] = Unpacker(RecordState)
-_unpack_image: Unpacker[Image | None] = Unpacker(dict[str, Any] | None)
 
 
 def _read(_key: str, rows: Rows) -> RecordState:
@@ -85,13 +76,13 @@ class Records:
         if state is None:
             after = self._image(message, None)
             born = message.seen_at if message.op == "create" and not message.load else None
-            self.states.put(ref, RecordState(pack_inner(after), version, message.source_position, born))
+            self.states.put(ref, RecordState(after, version, message.source_position, born))
             return self._tell(ref, message, source.upstream, (version, -1), None, after)
         if self._is_stale(message, state):
             return []  # capture repeats itself, out of order (D-03)
         before, previous = state.image, state.version
         after = self._image(message, before)
-        state.packed, state.version, state.position = pack_inner(after), version, message.source_position
+        state.image, state.version, state.position = after, version, message.source_position
         self.states.touch(ref)
         return self._tell(ref, message, source.upstream, (version, previous), before, after)
 
