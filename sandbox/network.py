@@ -60,6 +60,13 @@ class Counted(NamedTuple):
     down: int
 
 
+class _Due(NamedTuple):
+    """When a piece arrives: at this time of the loop, or once the line it was taken from is made another."""
+
+    at: float
+    changed: asyncio.Event
+
+
 class _Reset(Exception):  # noqa: N818 - it ends a connection and reaches nobody
     """This connection ends abruptly."""
 
@@ -103,18 +110,18 @@ class _Connection:
             writer.transport.abort()
 
     async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, way: Way) -> None:
-        underway: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS)
+        underway: asyncio.Queue[tuple[_Due, bytes]] = asyncio.Queue(_CHUNKS)
         async with asyncio.TaskGroup() as ends:
             ends.create_task(self._take(source, underway))
             ends.create_task(self._give(underway, target, way))
 
-    async def _take(self, source: asyncio.StreamReader, underway: asyncio.Queue[tuple[float, bytes]]) -> None:
+    async def _take(self, source: asyncio.StreamReader, underway: asyncio.Queue[tuple[_Due, bytes]]) -> None:
         chunk = b"-"
         while chunk:
             chunk = await source.read(_CHUNK)
             await underway.put((self._proxy.due(), chunk))
 
-    async def _give(self, underway: asyncio.Queue[tuple[float, bytes]], target: asyncio.StreamWriter, way: Way) -> None:
+    async def _give(self, underway: asyncio.Queue[tuple[_Due, bytes]], target: asyncio.StreamWriter, way: Way) -> None:
         while True:
             due, chunk = await underway.get()
             await self._proxy.pause_until(due)
@@ -127,7 +134,7 @@ class _Connection:
     async def _write(self, chunk: bytes, target: asyncio.StreamWriter, way: Way) -> None:
         """Write as fast and as much as the line allows."""
         while chunk:
-            line = self._proxy.line
+            line, changed = self._proxy.line, self._proxy.changed
             limit = line.limit(way)
             left = len(chunk) if limit is None else limit - self.carried[way]
             size = min(left, len(chunk), _CHUNK if line.rate is None else max(1, int(line.rate / 20)))
@@ -138,10 +145,10 @@ class _Connection:
             await target.drain()
             if size == left and limit is not None:
                 if line.stalls:
-                    await self._proxy.changed()
+                    await changed.wait()
                 raise _Reset
             if line.rate is not None:
-                await self._proxy.pause_until(asyncio.get_running_loop().time() + size / line.rate)
+                await self._proxy.pause_until(self._proxy.due_in(size / line.rate, changed))
                 await self._proxy.moving()
             chunk = chunk[size:]
 
@@ -156,7 +163,9 @@ class Proxy:
         self.line = Line()
         self._loop, self._random = loop, random.Random(seed)  # noqa: S311 - a rehearsal must be repeatable
         self._listener: socket.socket | None = None
-        self._changed, self._moving = asyncio.Event(), asyncio.Event()
+        self.changed = asyncio.Event()
+        """Set once the line is made another than it is now."""
+        self._moving = asyncio.Event()
         self._moving.set()
         self._open: dict[_Connection, asyncio.Task[None]] = {}
         self._connections = 0
@@ -201,24 +210,24 @@ class Proxy:
         await self._reset()
         await asyncio.sleep(0)  # sockets close a turn later
 
-    def due(self) -> float:
+    def due(self) -> _Due:
         """When what is taken now arrives."""
         late = self.line.latency + self._random.uniform(-self.line.jitter, self.line.jitter)
-        return self._loop.time() + late if late > 0 else 0.0
+        return self.due_in(late, self.changed)
 
-    async def pause_until(self, due: float) -> None:
-        """Wait until then, or until the line is made another."""
-        if (left := due - self._loop.time()) > 0:
+    def due_in(self, seconds: float, changed: asyncio.Event) -> _Due:
+        """So much later, or once this tells that the line was made another."""
+        return _Due(self._loop.time() + seconds, changed)
+
+    async def pause_until(self, due: _Due) -> None:
+        """Wait until then."""
+        if (left := due.at - self._loop.time()) > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), left)
+                await asyncio.wait_for(due.changed.wait(), left)
 
     async def moving(self) -> None:
         """Wait while the line hangs."""
         await self._moving.wait()
-
-    async def changed(self) -> None:
-        """Wait until the line is made another."""
-        await self._changed.wait()
 
     def count(self, way: Way, size: int) -> None:
         """So many bytes more went through."""
@@ -241,8 +250,8 @@ class Proxy:
         for connection in self._open:
             connection.carried = {"up": 0, "down": 0}
         (self._moving.clear if line.hangs else self._moving.set)()
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self.changed.set()
+        self.changed = asyncio.Event()
         if line.is_cut:
             await self.close()
         elif self._listener is None:

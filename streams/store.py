@@ -5,6 +5,7 @@ they rise within every partition, and the order in which several topics were int
 """
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ import msgspec
 from streams.stage import Changed
 
 FORMAT = "1"
+PATIENCE = 30.0
+"""Seconds that a connection waits for the others of its file."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (
     seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL,
@@ -84,8 +87,8 @@ class Store:
         """
         self.path = str(path)
         try:
-            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=30.0)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=PATIENCE)
+            _use_wal(self._db)
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as error:
@@ -232,3 +235,16 @@ class Store:
 
 def _entry(row: tuple[int, str, int, str, int, bytes, str, int, int]) -> Entry:
     return Entry(*row[:6], Origin(*row[6:]))
+
+
+def _use_wal(database: sqlite3.Connection) -> None:
+    """Let readers and a writer share the file; tried until nobody else opens it, for here SQLite itself never waits."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
