@@ -6,7 +6,7 @@ from collections.abc import Collection
 from connectors.answers import text
 from connectors.fields import milliseconds
 from connectors.tasks import ACTIVITIES, TASK, task_of
-from schemas.commands import Command, Rejected
+from schemas.commands import CHANGED_MEANWHILE, Command, Rejected
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
@@ -36,6 +36,11 @@ def refusal(command: Command, operations: Collection[str]) -> Rejected | None:
 def rejected(command: Command, code: str, reason: str) -> Rejected:
     """A refusal of this command."""
     return Rejected(command_id=command.id, code=code, reason=reason)
+
+
+def overtaken(command: Command) -> Rejected:
+    """The refusal of a write on a condition: somebody changed the record first."""
+    return rejected(command, CHANGED_MEANWHILE, "the record was changed since it was read (D-44)")
 
 
 def _link_refusal(command: Command) -> Rejected | None:

@@ -5,11 +5,9 @@ from rules.book import Rule, Step
 from rules.freshness import read_overtaken
 from rules.rounds import Round
 from rules.state import Failure, Fire, Sent
-from schemas.commands import Applied, Outcome, Rejected, Uncertain
+from schemas.commands import CHANGED_MEANWHILE, Applied, Outcome, Rejected, Uncertain
 from schemas.decisions import DecisionKind
 
-CHANGED_MEANWHILE = "changed_meanwhile"
-"""The code by which connectors refuse a write whose condition does not hold."""
 MOST_OVERTAKEN = 5
 """How often a step that insists reads again before it needs attention."""
 _UNFINISHED = ("discarded", "cancelled", "alarm")

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+CONVERTED = ("Account", "Contact", "Deal")
+"""What a conversion makes or joins: the fields of its outcome, in every CRM (D-93)."""
+
 
 class Ability(msgspec.Struct, frozen=True, kw_only=True):
     """One operation of commands, as one connection knows it."""

@@ -10,6 +10,9 @@ from schemas.events import Chain, Extra
 CommandOperation = str
 """create, update, upsert, delete, link, email, webhook, or what a stranger's connector names."""
 
+CHANGED_MEANWHILE = "changed_meanwhile"
+"""The code by which connectors refuse a write whose condition does not hold (D-44)."""
+
 OnUnknown = Literal["retry", "skip", "ask"]
 Lane = Literal["live", "bulk"]
 """Whether a command goes before those that may wait (D-101)."""

@@ -20,13 +20,8 @@ def parted(key: bytes) -> tuple[str, str]:
     return workspace, rest
 
 
-def partition_of(text: str, count: int) -> int:
-    """The partition in which a workspace, a record or a journey is at home among ``count``."""
-    return crc32(text.encode()) % count
-
-
 def home_of(key: bytes, count: int) -> int:
-    """The partition of a key as it stands on a topic that is spread: ``home_of(in_workspace(w, k), n)``."""
+    """The partition among ``count`` of a workspace, or of a key as it stands on a topic: ``in_workspace(w, k)``."""
     return crc32(key) % count
 
 
@@ -35,4 +30,4 @@ def home(workspace: str, key: str, count: int, spread: bool) -> int:
 
     ``key`` is the record of a change event, the relation key, or the journey.
     """
-    return partition_of(f"{workspace}{SEPARATOR}{key}" if spread else workspace, count)
+    return home_of(in_workspace(workspace, key) if spread else workspace.encode(), count)

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from rules.book import Book
 from rules.durations import Duration
 from rules.rounds import Limits
-from schemas.commands import Applied, Command, Outcome, Rejected
+from schemas.abilities import CONVERTED
+from schemas.commands import CHANGED_MEANWHILE, Applied, Command, Outcome, Rejected
 from schemas.decisions import Decision
 from schemas.events import Chain, ChangeEvent, Operation
 from schemas.messages import OutcomeOf, Resume, Signal
@@ -229,7 +230,7 @@ class Driver:
             self._report(command, Rejected(command_id=command.id, code=refusal.code, reason=refusal.reason))
             return
         if self._is_overtaken(command):
-            self._report(command, Rejected(command_id=command.id, code="changed_meanwhile", reason="it was changed"))
+            self._report(command, Rejected(command_id=command.id, code=CHANGED_MEANWHILE, reason="it was changed"))
             return
         record_id = command.record_id
         if command.operation in _MAKING:
@@ -248,7 +249,7 @@ class Driver:
         if command.operation != "convert":
             name = self.book.modified.get(command.tab)
             return {**command.fields, **({} if name is None else {name: format_instant(self.now)})}
-        wishes = {name: command.fields.get(name.lower()) for name in ("Account", "Contact", "Deal")}
+        wishes = {name: command.fields.get(name.lower()) for name in CONVERTED}
         made = {name: f"new-{command.id[:8]}-{name}" for name, wish in wishes.items() if wish}
         return made | {name: wish for name, wish in wishes.items() if isinstance(wish, str)}
 

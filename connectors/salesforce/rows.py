@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors.answers import holds, parsed, text, uncertain, unreadable
 from connectors.base import Request, Response
-from connectors.checks import rejected
+from connectors.checks import overtaken, rejected
 from connectors.directory import Directory, Refused
 from connectors.fields import field_types
 from connectors.salesforce.deeds import headers, owner_id, query, rows_of, unclear
@@ -124,7 +124,7 @@ class Rows:
         if response.status == 204 and not response.body:
             return self._verdicts.applied(command)
         if response.status == 412:
-            return rejected(command, "changed_meanwhile", "the record was changed since it was read")
+            return overtaken(command)
         return self._verdicts.whole([command], response)[0]
 
     def _told(self, commands: Sequence[Command], rows: list[Any], response: Response) -> list[Outcome]:

@@ -9,7 +9,7 @@ import msgspec
 from connectors.answers import holds, retry, text, unreadable
 from connectors.auth import BasicAuth, VtigerSession
 from connectors.base import Auth, Capture, Connector, Limits, Pressure, Request, Response, Send, Usage
-from connectors.checks import refusal, rejected
+from connectors.checks import overtaken, refusal, rejected
 from connectors.credentials import Credentials
 from connectors.directory import Directory, Refused
 from connectors.fields import field_types, milliseconds
@@ -270,7 +270,7 @@ class VtigerConnector(Connector):
         """The record is there and not as it should be: it was not written yet, or somebody else wrote it meanwhile."""
         seen = command.if_unmodified
         if seen is not None and milliseconds(row.get("modifiedtime")) != seen // 1000 * 1000:
-            return rejected(command, "changed_meanwhile", "the record was changed since it was read (D-44)")
+            return overtaken(command)
         return RetryLater(command_id=command.id, reason="looked up: not as it should be")
 
     def _applied(self, command: Command, row: dict[str, Any], duplicate: bool) -> Applied:

@@ -8,9 +8,9 @@ from connectors.base import Request, Response
 from connectors.checks import rejected
 from connectors.zoho.values import image, write
 from connectors.zoho.verbs import Row, Verb, details, failure, found_rows, json_request, not_there, path, tab, wondering
+from schemas.abilities import CONVERTED
 from schemas.commands import Command, Outcome, Rejected, Uncertain
 
-_MADE = ("Account", "Contact", "Deal")
 _DEAL = ("Deal_Name", "Stage", "Pipeline", "Closing_Date")
 
 
@@ -55,7 +55,7 @@ class Conversion(Verb):
 
     def read(self, command: Command, row: Row) -> Outcome:
         """The three records."""
-        made = {name: details(row).get(f"{name}s") for name in _MADE}
+        made = {name: details(row).get(f"{name}s") for name in CONVERTED}
         fields = image({name: one for name, one in made.items() if isinstance(one, dict)}, {})
         if not text(fields.get("Contact")):
             return Uncertain(command_id=command.id, reason="a conversion without its contact")
@@ -63,8 +63,8 @@ class Conversion(Verb):
 
     def find(self, command: Command) -> Request | None:
         """The lead itself, converted or not."""
-        params = {"fields": ",".join(["Converted__s", *(f"Converted_{name}" for name in _MADE)]), "converted": "both"}
-        return Request(method="GET", path=path(command), params=params)
+        names = ["Converted__s", *(f"Converted_{name}" for name in CONVERTED)]
+        return Request(method="GET", path=path(command), params={"fields": ",".join(names), "converted": "both"})
 
     def found(self, command: Command, response: Response) -> Outcome:
         """What it was converted to."""
@@ -75,7 +75,7 @@ class Conversion(Verb):
             return not_there(command)
         if rows[0].get("Converted__s") is not True:
             return wondering(command, response)
-        made = {name: rows[0].get(f"Converted_{name}") for name in _MADE}
+        made = {name: rows[0].get(f"Converted_{name}") for name in CONVERTED}
         fields = image({name: one for name, one in made.items() if isinstance(one, dict)}, {})
         return self._ground.applied(command, duplicate=True, fields=fields)
 

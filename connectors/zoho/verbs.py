@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from connectors.answers import parsed, retry, retry_after, text, uncertain, unreadable
 from connectors.base import Request, Response
-from connectors.checks import rejected
+from connectors.checks import overtaken, rejected
 from connectors.directory import Directory, Refused
 from connectors.fields import field_types
 from connectors.settings import ConnectionSettings
@@ -144,7 +144,7 @@ def failure(command: Command, row: Row) -> Outcome:
     if code == "OAUTH_SCOPE_MISMATCH":
         return rejected(command, code, "the connection lacks a scope for this: `renkei doctor` names what is missing")
     if code == "ALREADY_MODIFIED":
-        return rejected(command, "changed_meanwhile", "the record was changed since it was read (D-44)")
+        return overtaken(command)
     return rejected(command, code, f"{text(row.get('message')) or code}{_where(row)}")
 
 

@@ -23,6 +23,7 @@ from renkei.options import (
     told,
 )
 from renkei.runner import wall_clock
+from schemas.abilities import CONVERTED
 from schemas.commands import Applied, Rejected, RetryLater, Uncertain
 from schemas.decisions import Decision
 from schemas.values import format_instant, parse_instant
@@ -221,5 +222,5 @@ def _made(one: CommandExplained) -> str:
     if one.command.operation != "convert" or not isinstance(one.outcome, Applied):
         return ""
     fields = one.outcome.fields
-    named = [f"{name} {fields[name]}" for name in ("Account", "Contact", "Deal") if fields.get(name)]
+    named = [f"{name} {fields[name]}" for name in CONVERTED if fields.get(name)]
     return f", converted to {', '.join(named)}" if named else ""
