@@ -13,7 +13,7 @@ from secrets import token_hex
 
 import msgspec
 
-from connectors.base import Connector, Limits
+from connectors.base import Connector
 from connectors.framing import Framing
 from connectors.kafka_bench import Bench, Parked, one_batch
 from connectors.kafka_io import Admin, BrokerAway, Fenced, KafkaTrouble, Membership, Outgoing, Partition, Producer
@@ -79,10 +79,10 @@ class KafkaDesk:
         connector: Connector,
         clock: Callable[[], int],
         lease: Lease,
-        limiter: Limiter | None = None,
+        limiter: Limiter,
     ) -> None:
         self._office, self._framing, self._connector = office, framing, connector
-        self._clock, self._lease, self._limiter = clock, lease, limiter or Limiter(Limits())
+        self._clock, self._lease, self._limiter = clock, lease, limiter
         self._spending = Spending(self._limiter, clock)
         self._ledger = office.topic(topics.ledger(office.connection))
         self._admin: Admin | None = None

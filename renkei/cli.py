@@ -1,7 +1,6 @@
 """What a person types: every command of ``renkei``, each in a module of its own below ``commands/``."""
 
 import sys
-from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -10,33 +9,14 @@ from typer.core import TyperGroup
 
 from renkei.options import EXPECTED
 
-_PLACES: Mapping[str, str] = {
-    "demo": "demo",
-    "init": "init",
-    "connect": "connect",
-    "doctor": "doctor",
-    "check": "check",
-    "test": "test",
-    "run": "run",
-    "topics": "topics",
-    "capture": "connectors",
-    "streams": "streams",
-    "connectors": "connectors",
-    "agents": "agents",
-    "migrate": "migrate",
-    "status": "status",
-    "lag": "lag",
-    "limits": "limits",
-    "explain": "explain",
-    "diagram": "diagram",
-    "parked": "parked",
-    "unknown": "parked",
-    "signal": "signal",
-    "schema": "schema",
-    "sandbox": "sandbox",
-    "broker": "broker",
-}
-"""In which module each command is; the function is called as the command."""
+_NAMES = (
+    "demo", "init", "connect", "doctor", "check", "test", "run", "topics", "capture", "streams", "connectors", "agents",
+    "migrate", "status", "lag", "limits", "explain", "diagram", "parked", "unknown", "signal", "schema", "sandbox",
+    "broker",
+)  # fmt: skip
+"""All commands in the order of the help; each is the function of its name in the module of its name."""
+_ELSEWHERE = {"capture": "connectors", "unknown": "parked"}
+"""Those that are in another one's module."""
 
 
 class Commands(TyperGroup):
@@ -44,29 +24,30 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """All of them, in the order of the help."""
-        return list(_PLACES)
+        return list(_NAMES)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of this name, if there is one."""
-        if cmd_name in _PLACES and cmd_name not in self.commands:
+        if cmd_name in _NAMES and cmd_name not in self.commands:
             self.commands[cmd_name] = _command(cmd_name)
         return self.commands.get(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that was typed; a misspelled one is answered with the nearest of all."""
-        if args[0] not in _PLACES:
-            self.commands = dict(commands())
+        if args[0] not in _NAMES:
+            self.commands = commands()
         return super().resolve_command(ctx, args)
 
 
-def commands() -> Mapping[str, Any]:
+def commands() -> dict[str, Any]:
     """All commands by name, with their arguments and options."""
-    return {name: _command(name) for name in _PLACES}
+    return {name: _command(name) for name in _NAMES}
 
 
 def _command(name: str) -> Any:
     alone = typer.Typer(add_completion=False)
-    alone.command(name)(getattr(import_module(f"renkei.commands.{_PLACES[name]}"), name))
+    module = import_module(f"renkei.commands.{_ELSEWHERE.get(name, name)}")
+    alone.command(name)(getattr(module, name))
     return typer.main.get_command(alone)
 
 

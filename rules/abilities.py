@@ -30,8 +30,7 @@ def refusals_of_asking(
 ) -> Iterator[Problem]:
     """What is wrong with what an action asks for; nothing where nobody knows what the connection can do."""
     for asked in action.asks():
-        part = file.tabs.get(asked.alias)
-        connection, _, tab = tab_name(part.module).partition(":") if part is not None else ("", "", "")
+        connection, tab = _tab_of(file, asked.alias)
         known = project.abilities.get(connection)
         if known is None:
             continue
@@ -77,9 +76,15 @@ def _of_deleting(
     action: Delete, file: WorkflowFile, project: Project, document: Document, at: Path
 ) -> Iterator[Problem]:
     """Nothing is deleted that the project does not name (D-49)."""
-    part = file.tabs.get(action.delete)
-    connection, _, tab = tab_name(part.module).partition(":") if part is not None else ("", "", "")
-    if part is not None and tab not in project.may_delete.get(connection, ()):
+    connection, tab = _tab_of(file, action.delete)
+    if connection and tab not in project.may_delete.get(connection, ()):
         problem = f"workflows may not delete records of {connection}.{tab}"
         hint = f"Permit it in renkei.yaml: `may_delete: [{tab}]` of the connection {connection}."
         yield document.problem((*at, "delete"), problem, hint)
+
+
+def _tab_of(file: WorkflowFile, alias: str) -> tuple[str, str]:
+    """The connection and the tab of an alias; both empty where the file has no such alias."""
+    part = file.tabs.get(alias)
+    connection, _, tab = tab_name(part.module).partition(":") if part is not None else ("", "", "")
+    return connection, tab

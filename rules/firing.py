@@ -1,5 +1,6 @@
 """Fires: how one firing of a rule runs through its steps, commands out and outcomes in (D-40 to D-48)."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -70,16 +71,14 @@ def run_started(round_: Round) -> None:
     for name in started:
         if (fire := round_.memory.fires.get(name)) is not None:
             _run_unless_held(round_, fire)
-    for fire in list(round_.memory.fires.values()):
-        if fire.state in ("unready", "held") and fire.id not in started:
-            _run_unless_held(round_, fire)
+    _run_those(round_, ("unready", "held"), but=started)
     _settle(round_)
 
 
-def _run_unready(round_: Round) -> None:
-    """What waited for the outcome that has come: a write on a condition waits for others of its record (D-44)."""
+def _run_those(round_: Round, states: Collection[str], *, but: Collection[str] = ()) -> None:
+    """Run the fires that are in one of these states, but for some by their ids."""
     for fire in list(round_.memory.fires.values()):
-        if fire.state == "unready":
+        if fire.state in states and fire.id not in but:
             _run_unless_held(round_, fire)
 
 
@@ -126,7 +125,7 @@ def take_outcome(round_: Round, name: str, outcome: Outcome) -> None:
     if not fire.awaits and name in round_.memory.fires:
         run(round_, fire)
     if not fire.awaits:
-        _run_unready(round_)
+        _run_those(round_, ("unready",))  # a write on a condition waits for others of its record (D-44)
     _settle(round_)
 
 

@@ -94,7 +94,7 @@ def _hidden(round_: Round, record: Ref, ours: Unseen) -> dict[str, Value] | None
         for name, values in ours.fields.items()
         if not same(image.get(name), values[0]) and (sure or any(same(image.get(name), one) for one in values[1:]))
     }
-    return hidden or (None if not sure else {})
+    return hidden or ({} if sure else None)
 
 
 def _instant(value: Value) -> int | None:

@@ -88,7 +88,7 @@ class Merge:
             heads = sorted(
                 (inlet.records[0].at, inlet.turn, topic) for topic, inlet in self._inlets.items() if inlet.records
             )
-            piece = self._piece(heads[0][2], heads[1:], most)
+            piece = self._piece(heads[0][2], heads[1] if len(heads) > 1 else None, most)
             most -= len(piece.records)
             pieces.append(piece)
         return pieces
@@ -102,12 +102,15 @@ class Merge:
             inlet.end = positions[topic]
             self._skips.discard(topic)
 
-    def _piece(self, topic: str, others: list[tuple[int, int, str]], most: int) -> Piece:
-        """The records of a topic that come before the first one of the ``others`` (time, turn, topic)."""
+    def _piece(self, topic: str, rival: tuple[int, int, str] | None, most: int) -> Piece:
+        """The records of a topic that come before the first one of all others: ``rival`` (time, turn, topic)."""
         inlet = self._inlets[topic]
         waiting = inlet.records
         records: list[Incoming] = []
-        last = others[0][0] - (others[0][1] < inlet.turn) if others else None
+        last = None
+        if rival is not None:
+            time, turn, _ = rival
+            last = time if inlet.turn < turn else time - 1  # of one time (ms) those of the earlier turn go first
         while waiting and len(records) < most and (last is None or waiting[0].at <= last):
             records.append(waiting.popleft())
         self.count -= len(records)

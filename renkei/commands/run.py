@@ -1,6 +1,5 @@
 """``renkei run``: watch, decide and act, until stopped."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -51,7 +50,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a person may type
         edition.problems.refuse()
         with locked(project.state) as file:
             if once or project.settings.history:
-                counts = run_to_rest(project, edition.book, file, quiet=as_json or not sys.stderr.isatty())
+                counts = run_to_rest(project, edition.book, file, quiet=as_json)
                 _tell(counts, folder, as_json)
             else:
                 with observed(metrics_host, metrics_port) as seen:
@@ -82,10 +81,8 @@ def run_to_rest(folder: Folder, book: Book, file: Path, *, quiet: bool = False) 
             opened.append(make())  # noqa: PERF401 - those opened are closed, whatever happens
         flow = next(part for part in opened if isinstance(part, FlowPart))
         with bars(quiet=quiet) as progress:
-            task, loads = (
-                progress.add_task(f"running {folder.settings.project}", total=None, what="changes"),
-                LoadBars(progress),
-            )
+            task = progress.add_task(f"running {folder.settings.project}", total=None, what="changes")
+            loads = LoadBars(progress)
 
             def tell() -> None:
                 progress.update(task, completed=flow.taken)
