@@ -216,10 +216,11 @@ def write(folder: Folder, name: str, part: ConnectionPart, tried: Tried) -> Fold
 
 
 def _with_connection(text: str, name: str, part: ConnectionPart) -> str:
-    """The file's text with this connection in it."""
+    """The file's text with this connection in it; what parts the next section from the connections stays before it."""
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
+    text, gap = _without_gap(text, yaml.load(text))
     document = yaml.load(text)
     if document.get("connections") is None:
         document["connections"] = CommentedMap()
@@ -229,7 +230,27 @@ def _with_connection(text: str, name: str, part: ConnectionPart) -> str:
             there[key] = value
     out = StringIO()
     yaml.dump(document, out)
-    return out.getvalue()
+    lines = out.getvalue().splitlines(keepends=True)
+    end = _end_of_connections(yaml.load(out.getvalue()), lines)
+    return "".join([*lines[:end], *gap, *lines[end:]])
+
+
+def _without_gap(text: str, document: CommentedMap) -> tuple[str, list[str]]:
+    """The text without the empty lines and comments behind the connections, and these."""
+    if "connections" not in document:
+        return text, []
+    lines = text.splitlines(keepends=True)
+    end = start = _end_of_connections(document, lines)
+    while start and (not lines[start - 1].strip() or lines[start - 1].startswith("#")):
+        start -= 1
+    return "".join(lines[:start] + lines[end:]), lines[start:end]
+
+
+def _end_of_connections(document: CommentedMap, lines: list[str]) -> int:
+    """The line of the section that follows the connections; behind the last one if there is none."""
+    sections = list(document)
+    following = sections[sections.index("connections") + 1 :]
+    return document.lc.key(following[0])[0] if following else len(lines)
 
 
 _OPTIONS = ("data_centre", "environment", "audience")

@@ -21,6 +21,9 @@ connections:
 
   erp:        # a comment that stays
     kind: webhook
+"""
+BEHIND = """
+# Who works here.
 teams:
   Care: [care@example.com]   # 顧客
 """
@@ -40,7 +43,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "renkei.yaml").write_text(BEGUN, encoding="utf-8")
+    (tmp_path / "renkei.yaml").write_text(BEGUN + BEHIND, encoding="utf-8")
     return tmp_path
 
 
@@ -95,10 +98,32 @@ def test_comments_and_all_else_in_the_file_stay(sandbox: Sandbox, folder: Path) 
     told = {variable("vtiger", one): value for one, value in sandbox.vtiger.credentials.items()}
     assert connect("vtiger", folder, *at(sandbox, "vtiger"), told=told).code == 0
     written = (folder / "renkei.yaml").read_text(encoding="utf-8")
-    assert [line for line in BEGUN.splitlines() if line not in written.splitlines()] == []
+    assert written.startswith(f"{BEGUN}  vtiger:\n")
+    assert written.endswith(BEHIND), "the empty line and the comment stay before their section"
     assert connect("vtiger", folder, "--zone", "Asia/Tokyo", told=told).code == 0
     again = (folder / "renkei.yaml").read_text(encoding="utf-8")
     assert again == written.replace("Europe/Berlin", "Asia/Tokyo"), "only what is answered anew is changed"
+
+
+@pytest.mark.parametrize(
+    ("begun", "before", "behind"),
+    [
+        ("project: shop\n", "project: shop\nconnections:\n", ""),
+        ("project: shop\nconnections: {}\n", "project: shop\nconnections:\n", ""),
+        (f"project: shop\n\nconnections: {{}}\n{BEHIND}", "project: shop\n\nconnections:\n", BEHIND),
+        (f"project: shop\n{BEHIND}# 終わり\n", f"project: shop\n{BEHIND}# 終わり\nconnections:\n", ""),
+    ],
+)
+def test_the_first_connection_stands_before_what_follows(
+    sandbox: Sandbox, folder: Path, begun: str, before: str, behind: str
+) -> None:
+    (folder / "renkei.yaml").write_text(begun, encoding="utf-8")
+    told = {variable("vtiger", one): value for one, value in sandbox.vtiger.credentials.items()}
+    assert connect("vtiger", folder, *at(sandbox, "vtiger"), told=told).code == 0
+    written = (folder / "renkei.yaml").read_text(encoding="utf-8")
+    assert written.startswith(f"{before}  vtiger:\n")
+    assert written.endswith(behind)
+    assert written.count("\n\n") == begun.count("\n\n")
 
 
 @pytest.mark.parametrize("kind", sorted(WANTED))
@@ -109,7 +134,7 @@ def test_a_login_that_is_refused_writes_nothing_and_shows_nothing(sandbox: Sandb
     assert "login was refused" in answer.err
     assert "Nothing was written" in answer.err
     assert "canary-wrong" not in answer.out + answer.err
-    assert (folder / "renkei.yaml").read_text(encoding="utf-8") == BEGUN
+    assert (folder / "renkei.yaml").read_text(encoding="utf-8") == BEGUN + BEHIND
     assert not (folder / ".renkei" / "credentials.yaml").exists()
 
 
@@ -150,4 +175,4 @@ def test_what_is_missing_or_wrong_is_said_in_words(folder: Path, words: list[str
     answer = connect(words[0], folder, *words[1:], typed=typed)
     assert answer.code == 1
     assert says in answer.err
-    assert (folder / "renkei.yaml").read_text(encoding="utf-8") == BEGUN
+    assert (folder / "renkei.yaml").read_text(encoding="utf-8") == BEGUN + BEHIND
