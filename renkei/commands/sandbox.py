@@ -1,11 +1,12 @@
 """``renkei sandbox``: the practice CRMs and their mail server, until stopped."""
 
+import fcntl
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, gettempdir
 from typing import Annotated
 
 import typer
@@ -26,6 +27,7 @@ FaultFile = Annotated[
     Path | None, typer.Option("--faults", metavar="FILE", help="What shall go wrong, and when.", show_default=False)
 ]
 SeedFile = Annotated[Path, typer.Option(metavar="FILE", help="Tabs, users and first records.", show_default=False)]
+_KEY_FILE = "renkei-sandbox-"
 
 
 def sandbox(
@@ -55,10 +57,27 @@ def sandbox(
 @contextmanager
 def _key_file() -> Iterator[str]:
     """A file, until the end, that only its owner may read: the key of Salesforce logins by JWT."""
-    with NamedTemporaryFile("w", prefix="renkei-sandbox-", suffix=".pem", encoding="ascii") as file:
-        file.write(private_key())
+    _remove_left_ones()
+    key = private_key()
+    with NamedTemporaryFile("w", prefix=_KEY_FILE, suffix=".pem", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(key)
         file.flush()
         yield file.name
+
+
+def _remove_left_ones() -> None:
+    """Remove the key files of sandboxes that were killed: nobody locks them any more.
+
+    One that is empty stays: its sandbox begins, and may not have locked it yet.
+    """
+    for path in Path(gettempdir()).glob(f"{_KEY_FILE}*.pem"):
+        with suppress(OSError):  # it is in use, somebody else's, or gone
+            if path.is_file():
+                with path.open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if file.read(1):
+                        path.unlink()
 
 
 def _tell(console: Console, running: Sandbox, planned: list[str], key: str) -> None:

@@ -1,6 +1,7 @@
 """``renkei sandbox`` serves until it is told to stop, where it was told to, or says why it cannot."""
 
 import json
+import os
 import signal
 import socket
 import stat
@@ -23,13 +24,20 @@ COMMAND = [sys.executable, "-c", "from renkei.cli import main; main()", "sandbox
 
 
 @contextmanager
-def served(*words: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+def served(*words: str, temporary: Path | None = None) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    place = {"TMPDIR": str(temporary)} if temporary else {}
+    with subprocess.Popen(
+        [*COMMAND, *words], env={**os.environ, **place}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
         try:
             assert running.stdout is not None
             yield running, json.loads(running.stdout.readline())
         finally:
-            running.kill()
+            running.terminate()  # and not killed: it removes its key file
+            try:
+                running.wait(20)
+            finally:
+                running.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -61,6 +69,18 @@ def test_salesforce_is_logged_in_to_by_the_key_of_a_private_file() -> None:
         running.send_signal(signal.SIGTERM)
         assert running.wait(20) == 0
     assert not key.exists()
+
+
+def test_the_key_file_of_one_that_was_killed_is_removed_by_the_next(tmp_path: Path) -> None:
+    with served(temporary=tmp_path) as (killed, told):
+        left = Path(told["jwt_bearer"]["private_key"])
+        killed.kill()
+        killed.wait(20)
+    assert [*tmp_path.iterdir()] == [left]
+    with served(temporary=tmp_path) as (_, first), served(temporary=tmp_path) as (_, second):
+        living = {Path(told["jwt_bearer"]["private_key"]) for told in (first, second)}
+        assert {*tmp_path.iterdir()} == living, "those of living ones stay"
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_the_ports_follow_each_other_and_a_taken_one_is_named() -> None:
