@@ -1,11 +1,8 @@
 """``renkei run`` as a process of its own: it acts in the practice CRMs, survives ``kill -9``, and stops when asked."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,8 +11,8 @@ import requests
 from sandbox.server import Sandbox
 from schemas.values import Value
 from tests.lag.scraping import scraped
+from tests.live.running import Running, running
 
-PATIENCE = 60.0
 WORKFLOW = """
 workflow: demos
 main_tab: deal
@@ -38,8 +35,8 @@ rules:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
+    with Sandbox() as there:
+        yield there
 
 
 @pytest.fixture
@@ -59,31 +56,10 @@ def folder(tmp_path: Path, sandbox: Sandbox) -> Path:
 
 
 @pytest.fixture
-def start(folder: Path, sandbox: Sandbox) -> Iterator[Callable[[], "subprocess.Popen[str]"]]:
-    """Starts the process; whatever still lives at the end is killed."""
-    secrets = {f"RENKEI_ZOHO_{name.upper()}": value for name, value in sandbox.zoho.credentials.items()}
-    started: list[subprocess.Popen[str]] = []
-
-    def run() -> "subprocess.Popen[str]":
-        words = [sys.executable, "-c", "from renkei.cli import main; main()", "run", str(folder)]
-        process = subprocess.Popen(
-            words, env={**os.environ, **secrets}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait for a condition; a minute is longer than any of them takes."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, f"not seen within {PATIENCE:.0f} s: {what}"
-        time.sleep(0.05)
+def start(folder: Path, sandbox: Sandbox) -> Iterator[Callable[[], Running]]:
+    """Starts the project."""
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(running(folder, sandbox))
 
 
 def demos(sandbox: Sandbox, deal: str) -> list[Value]:
@@ -95,26 +71,25 @@ def mails(sandbox: Sandbox) -> list[str]:
 
 
 def test_what_a_person_edits_leads_to_a_record_and_a_mail_and_it_stops_when_asked(
-    sandbox: Sandbox, start: Callable[[], "subprocess.Popen[str]"]
+    sandbox: Sandbox, start: Callable[[], Running]
 ) -> None:
     before = sandbox.zoho.insert("Deals", {"Deal_Name": "Old", "Stage": "Negotiation", "Lead_Status": "Qualified"})
-    process = start()
-    assert process.stdout is not None
-    hello = process.stdout.readline()
+    run = start()
+    hello = run.hello()
     assert hello.startswith("live: 1 rules are live.")
     deal = sandbox.zoho.insert("Deals", {"Deal_Name": "北海道 新規", "Stage": "Negotiation", "Lead_Status": "New"})
-    until(lambda: any("/Deals/deleted" in call.target for call in sandbox.zoho.faults.calls()), "the first poll")
+    run.until(lambda: any("/Deals/deleted" in call.target for call in sandbox.zoho.faults.calls()), "the first poll")
     sandbox.zoho.update("Deals", deal, {"Lead_Status": "Qualified"})
-    until(lambda: bool(mails(sandbox)), "the mail to presales")
+    run.until(lambda: bool(mails(sandbox)), "the mail to presales")
     assert demos(sandbox, deal) == ["Demo of 北海道 新規"]
     assert mails(sandbox) == ["Demo wanted: 北海道 新規"]
     assert demos(sandbox, before) == [], "what was true before the first load fires nothing (D-82)"
-    measured(hello.split()[-1].removesuffix("/readyz"))
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 0
+    measured(run, hello.split()[-1].removesuffix("/readyz"))
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(timeout=10) == 0
 
 
-def measured(address: str) -> None:
+def measured(run: Running, address: str) -> None:
     """The limits, and what was done, are measured without a broker too."""
 
     def shows(name: str, least: float, **labels: str) -> Callable[[], bool]:
@@ -124,39 +99,45 @@ def measured(address: str) -> None:
 
         return is_shown
 
-    until(shows("renkei_commands_total", 1, connection="zoho", outcome="applied"), "what was applied")
-    until(shows("renkei_limit_spent", 1, **{"connection": "zoho", "class": "rule"}), "what the rules' commands cost")
-    until(shows("renkei_limit_spent", 1, **{"connection": "zoho", "class": "capture"}), "what watching costs")
-    until(shows("renkei_limit_concurrency", 1, connection="mail"), "requests at once, of each connection")
-    until(shows("renkei_connection_up", 1, connection="zoho"), "that it answers")
-    until(shows("renkei_capture_events_total", 1, connection="zoho", tab="Deals"), "what was captured")
-    until(shows("renkei_streams_events_total", 1, host="flow", partition="0"), "what the flow has taken")
+    run.until(shows("renkei_commands_total", 1, connection="zoho", outcome="applied"), "what was applied")
+    run.until(
+        shows("renkei_limit_spent", 1, **{"connection": "zoho", "class": "rule"}), "what the rules' commands cost"
+    )
+    run.until(shows("renkei_limit_spent", 1, **{"connection": "zoho", "class": "capture"}), "what watching costs")
+    run.until(shows("renkei_limit_concurrency", 1, connection="mail"), "requests at once, of each connection")
+    run.until(shows("renkei_connection_up", 1, connection="zoho"), "that it answers")
+    run.until(shows("renkei_capture_events_total", 1, connection="zoho", tab="Deals"), "what was captured")
+    run.until(shows("renkei_streams_events_total", 1, host="flow", partition="0"), "what the flow has taken")
     assert requests.get(f"{address}/readyz", timeout=10).status_code == 200
 
 
 def test_kill_9_at_any_moment_loses_nothing_and_does_nothing_twice(
-    sandbox: Sandbox, start: Callable[[], "subprocess.Popen[str]"]
+    sandbox: Sandbox, start: Callable[[], Running]
 ) -> None:
     """G3, fault matrix rows 1-7: killed while commands are on their way, again and again."""
-    process = start()
-    assert process.stdout is not None
-    process.stdout.readline()
+    run = start()
+    run.hello()
     deals: list[str] = []
     for number in range(5):
-        until(lambda: any("/Deals/deleted" in call.target for call in sandbox.zoho.faults.calls()), "a poll")
+        run.until(lambda: any("/Deals/deleted" in call.target for call in sandbox.zoho.faults.calls()), "a poll")
         deals.append(sandbox.zoho.insert("Deals", {"Deal_Name": f"D{number}", "Stage": "Negotiation"}))
         sandbox.zoho.update("Deals", deals[-1], {"Lead_Status": "Qualified"})
         effects, newest = len(sandbox.zoho.ledger()), deals[-1]
-        until(
+        run.until(
             lambda seen=effects, deal=newest: len(sandbox.zoho.ledger()) > seen or bool(demos(sandbox, deal)),  # type: ignore[misc]
             "an effect of the newest deal",
         )
-        process.kill()
-        process.wait()
+        run.process.kill()
+        run.process.wait()
         sandbox.zoho.faults.forget_calls()
-        process = start()
-        assert process.stdout is not None
-        process.stdout.readline()
-    until(lambda: all(demos(sandbox, deal) for deal in deals), "a demo for every deal")
-    until(lambda: len(set(mails(sandbox))) == len(deals), "a mail for every deal")
+        run = start()
+        run.hello()
+    run.until(lambda: all(demos(sandbox, deal) for deal in deals), "a demo for every deal")
+    run.until(lambda: len(set(mails(sandbox))) == len(deals), "a mail for every deal")
     assert [demos(sandbox, deal) for deal in deals] == [[f"Demo of D{number}"] for number in range(5)]
+
+
+def test_who_waits_for_one_that_dies_learns_it_at_once_and_why(folder: Path, start: Callable[[], Running]) -> None:
+    (folder / "workflows" / "demos.yaml").write_text(WORKFLOW.replace("zoho.Demos", "zoo.Demos"), encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"ended with 1, and not seen before: nothing(?s:.*)connection 'zoo'"):
+        start().until(lambda: False, "nothing")

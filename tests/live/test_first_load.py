@@ -5,9 +5,7 @@ import os
 import pty
 import select
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,10 @@ from schemas.events import ChangeEvent
 from schemas.messages import Loaded
 from streams import wire
 from streams.store import Store
+from tests.live.running import RENKEI, Running, started
 
 MANY = 1_000
 PAGE = 200
-PATIENCE = 60.0
-RENKEI = [sys.executable, "-c", "from renkei.cli import main; main()"]
 WORKFLOW = """
 workflow: deals
 main_tab: deal
@@ -62,11 +59,9 @@ def folder(tmp_path: Path, sandbox: Sandbox) -> Path:
 
 
 @contextmanager
-def running(folder: Path, sandbox: Sandbox) -> Iterator[tuple["subprocess.Popen[bytes]", Callable[[], str]]]:
-    """``renkei run`` before a terminal; what the terminal was shown so far."""
+def on_a_terminal(folder: Path, sandbox: Sandbox) -> Iterator[Running]:
+    """``renkei run`` before a terminal; what it was shown so far."""
     ours, theirs = pty.openpty()
-    secrets = {f"RENKEI_ZOHO_{name.upper()}": value for name, value in sandbox.zoho.credentials.items()}
-    environment = {**os.environ, **secrets, "TERM": "xterm", "COLUMNS": "120"}
     shown: list[bytes] = []
 
     def screen() -> str:
@@ -75,24 +70,12 @@ def running(folder: Path, sandbox: Sandbox) -> Iterator[tuple["subprocess.Popen[
                 shown.append(os.read(ours, 65_536))
         return b"".join(shown).decode("utf-8", "replace")
 
-    with subprocess.Popen(
-        [*RENKEI, "run", str(folder)], env=environment, stdout=subprocess.DEVNULL, stderr=theirs
-    ) as process:
-        try:
-            yield process, screen
-        finally:
-            process.kill()
-            process.wait()
-            os.close(ours)
-            os.close(theirs)
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait for a condition; a minute is longer than any of them takes."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, f"not seen within {PATIENCE:.0f} s: {what}"
-        time.sleep(0.02)
+    try:
+        with started(folder, sandbox, theirs, theirs, TERM="xterm", COLUMNS="120") as process:
+            yield Running(process, screen)
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def pages(sandbox: Sandbox) -> int:
@@ -118,17 +101,20 @@ def test_a_first_load_that_is_killed_goes_on_where_it_was_and_says_how_far_it_is
 ) -> None:
     # The third page does not come: there the process is killed.
     sandbox.zoho.faults.add(Fault("hang", "coql", skip=2))
-    with running(folder, sandbox) as (_, screen):
-        until(lambda: "loading zoho.Deals" in screen() and "400 of 1,000 records" in screen(), "a bar with its total")
+    with on_a_terminal(folder, sandbox) as run:
+        bar = ("loading zoho.Deals", "400 of 1,000 records")
+        run.until(lambda: all(words in run.said() for words in bar), "a bar with its total")
         seen = json.loads(status(folder, "--json"))
         assert seen["loading"] == [{"tab": "zoho:Deals", "read": 2 * PAGE, "of": MANY}]
         assert "zoho.Deals: 400 of 1,000 records read (40%)" in status(folder)
     assert not any(isinstance(one, Loaded) for one in logged(folder)), "marked only when it is complete"
     sandbox.zoho.faults.clear()
     sandbox.zoho.faults.forget_calls()
-    with running(folder, sandbox):
-        until(lambda: any(isinstance(one, Loaded) for one in logged(folder)), "the marker")
-        until(lambda: json.loads(status(folder, "--json"))["loading"] == [], "the flow knows that the tab is loaded")
+    with on_a_terminal(folder, sandbox) as run:
+        run.until(lambda: any(isinstance(one, Loaded) for one in logged(folder)), "the marker")
+        run.until(
+            lambda: json.loads(status(folder, "--json"))["loading"] == [], "the flow knows that the tab is loaded"
+        )
     found = logged(folder)
     events = [one for one in found[:MANY] if isinstance(one, ChangeEvent)]
     assert len({event.record_id for event in events}) == len(events) == MANY

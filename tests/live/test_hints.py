@@ -1,8 +1,5 @@
 """A project that is polled once an hour, and acts at once: Zoho tells it when to look."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,13 +8,14 @@ import pytest
 from sandbox.faults import Fault
 from sandbox.ports import free_ports
 from sandbox.server import Sandbox
-from tests.live.test_a_live_run import WORKFLOW, demos, until
+from tests.live.running import Running, running
+from tests.live.test_a_live_run import WORKFLOW, demos
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
+    with Sandbox() as there:
+        yield there
 
 
 @pytest.fixture
@@ -38,15 +36,9 @@ def folder(tmp_path: Path, sandbox: Sandbox) -> Path:
 
 
 @pytest.fixture
-def running(folder: Path, sandbox: Sandbox) -> Iterator["subprocess.Popen[str]"]:
-    secrets = {f"RENKEI_ZOHO_{name.upper()}": value for name, value in sandbox.zoho.credentials.items()}
-    words = [sys.executable, "-c", "from renkei.cli import main; main()", "run", str(folder)]
-    started = subprocess.Popen(
-        words, env={**os.environ, **secrets}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    yield started
-    started.kill()
-    started.communicate()
+def run(folder: Path, sandbox: Sandbox) -> Iterator[Running]:
+    with running(folder, sandbox) as started:
+        yield started
 
 
 def seen(sandbox: Sandbox, method: str, what: str) -> int:
@@ -54,25 +46,22 @@ def seen(sandbox: Sandbox, method: str, what: str) -> int:
     return sum(call.method == method and what in call.target and call.status < 300 for call in calls)
 
 
-def edited(sandbox: Sandbox, name: str) -> str:
+def edited(run: Running, sandbox: Sandbox, name: str) -> str:
     deal = sandbox.zoho.insert("Deals", {"Deal_Name": name, "Stage": "Qualification", "Lead_Status": "New"})
     looked = seen(sandbox, "POST", "/coql")
-    until(lambda: seen(sandbox, "POST", "/coql") > looked, "the tab is read because of the new deal")
+    run.until(lambda: seen(sandbox, "POST", "/coql") > looked, "the tab is read because of the new deal")
     sandbox.zoho.update("Deals", deal, {"Lead_Status": "Qualified"})
     return deal
 
 
-def test_a_change_is_acted_on_at_once_although_the_tab_is_polled_hourly(
-    running: "subprocess.Popen[str]", sandbox: Sandbox
-) -> None:
+def test_a_change_is_acted_on_at_once_although_the_tab_is_polled_hourly(run: Running, sandbox: Sandbox) -> None:
     started: Callable[[], bool] = lambda: seen(sandbox, "POST", "/actions/watch") == 1  # noqa: E731
-    until(started, "the channel is open")
-    until(lambda: seen(sandbox, "POST", "/coql") >= 2, "both tabs are loaded")
+    run.until(started, "the channel is open")
+    run.until(lambda: seen(sandbox, "POST", "/coql") >= 2, "both tabs are loaded")
     sandbox.zoho.faults.add(Fault(do="repeat_notice", where="NOTIFY Deals", times=4))
-    deal = edited(sandbox, "株式会社 🚀")
-    until(lambda: demos(sandbox, deal) == ["Demo of 株式会社 🚀"], "the demo is asked for")
-    running.terminate()
-    output, _ = running.communicate(timeout=20)
-    assert running.returncode == 0, output
+    deal = edited(run, sandbox, "株式会社 🚀")
+    run.until(lambda: demos(sandbox, deal) == ["Demo of 株式会社 🚀"], "the demo is asked for")
+    run.process.terminate()
+    assert run.process.wait(timeout=20) == 0, run.said()
     assert seen(sandbox, "DELETE", "/actions/watch") == 1
-    assert "/notices/" not in output
+    assert "/notices/" not in run.said()
