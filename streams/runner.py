@@ -21,10 +21,11 @@ LONGEST_TAB = 1.0
 """Seconds that a tab which is behind is waited for, before the others go on without it."""
 LONGEST_STRAGGLER = 60.0
 """The same in a history, where order is all."""
-MOST_RECORDS = 4_000
-"""Records folded into one transaction, about."""
-SLICE = 500
-"""Records folded without looking up: some ten milliseconds."""
+MOST_RECORDS = 16_000
+"""Records folded into one transaction, about: of a key that changed more than once, one row is written."""
+LONGEST_TURN = 0.5
+"""Seconds of folding after which they are committed, however few they are: a rebalance waits for them."""
+SLICE = 500  # folded without looking up: some ten milliseconds
 MOST_WAITING = 20_000
 """Records waiting for one runner, before reading its partitions is paused."""
 DRAIN_LIMIT = 5.0
@@ -142,6 +143,7 @@ class Runner:
         """Topics of which something was skipped: they are read again from where the state is."""
         self._waits_since: float | None = None
         self._piece = Piece("", [], 0)
+        self._taken = 0  # folded since the last commit
         self._careful = 0
         """How many records are still to be taken one at a time, since one of them cannot be taken."""
         self._bad: tuple[str, int, str] | None = None
@@ -243,10 +245,9 @@ class Runner:
         self.status.state = "opening"
         await self._log.open()
         self.status.state = "restoring"
-        name, number = self.status.host, self.status.partition
+        name, number, topics = self.status.host, self.status.partition, [topic for topic, _ in self._inputs]
         restored, starts = await self._log.restore(
-            [topic for topic, _ in self._inputs],
-            lambda done, total: self._owner.meter.restored(name, number, done, total),
+            topics, lambda done, total: self._owner.meter.restored(name, number, done, total)
         )
         host = PartitionHost(self._owner.topology, name, number, restored)
         for sentence in host.news:
@@ -339,19 +340,20 @@ class Runner:
             await self._read_again(host)
         for piece in [] if self._paused else self._merge.skips():
             self._fold(host, piece)
-        taken = 0
-        most = 1 if self._careful else MOST_RECORDS
-        while not self._paused and taken < most and self._is_ready(host) and self._merge.count:
+        self._taken, most, end = 0, 1 if self._careful else MOST_RECORDS, time.monotonic() + LONGEST_TURN
+        while self._merge.count and not self._paused and self._is_ready(host) and self._taken < most:
+            if time.monotonic() > end:
+                break
             for piece in self._merge.take(1 if self._careful else SLICE):
                 self._fold(host, piece)
-                taken += len(piece.records)
+                self._taken += len(piece.records)
             await asyncio.sleep(0)  # other partitions' transactions go on meanwhile
         if not self._paused:
             host.ticks(self._owner.clock())
         await self._commit(host)
         if self._merge.count <= MOST_WAITING // 2 and not self._paused:
             self._owner.gate.let(self._inputs)
-        return taken
+        return self._taken
 
     def _fold(self, host: PartitionHost, piece: Piece) -> None:
         """Fold a piece; a record that could not be taken before is set aside now."""
@@ -373,7 +375,7 @@ class Runner:
         if len(self._piece.records) == 1:
             record = self._piece.records[0]
             self._bad = self._piece.topic, record.offset, f"{type(error).__name__}: {error}"
-        self._careful = MOST_RECORDS
+        self._careful = self._taken + len(self._piece.records) + SLICE
         self._fell("lost", error)
 
     async def _read_again(self, host: PartitionHost) -> None:
