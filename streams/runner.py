@@ -21,9 +21,9 @@ LONGEST_TAB = 1.0
 """Seconds that a tab which is behind is waited for, before the others go on without it."""
 LONGEST_STRAGGLER = 60.0
 """The same in a history, where order is all."""
-MOST_RECORDS = 16_000
+MOST_RECORDS = 20_000
 """Records folded into one transaction, about: of a key that changed more than once, one row is written."""
-LONGEST_TURN = 0.5
+LONGEST_TURN = 1.0
 """Seconds of folding after which they are committed, however few they are: a rebalance waits for them."""
 SLICE = 500  # folded without looking up: some ten milliseconds
 MOST_WAITING = 20_000
