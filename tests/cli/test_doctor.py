@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,17 @@ import pytest
 import trustme
 
 from connectors.dialling import dial
+from renkei.checking import refreshed
 from renkei.doctor import Finding, examined
 from renkei.drift import changes
 from renkei.folder import Folder, read_folder, with_metadata
+from renkei.limiting import Limiting
 from renkei.parts import position_note
-from renkei.wiring import FILE
+from renkei.wiring import FILE, metadata_part
+from rules.errors import WorkflowError
 from sandbox.server import Sandbox
 from schemas.metadata import ConnectionMetadata, Field, Tab, Team, User
+from schemas.values import HOUR
 from streams.store import Store
 from tests.cli.door import renkei
 
@@ -166,6 +171,42 @@ def test_check_tells_drift_before_it_learns_anew(
     assert told["problem"] == "zoho.Deals.Stage: the field was of type number and is of type picklist now"
     assert told["hint"] == "Rules that rely on it: demos/tell."
     assert not [one for one in second if "Stage" in one["problem"]], "told once, then learned"
+
+
+def test_a_run_that_begins_tells_drift_and_one_crm_holds_no_other_up(folder: Folder) -> None:
+    said: list[str] = []
+    fresh = refreshed(
+        learned(folder, lambda zoho: zoho["tabs"]["Deals"]["fields"]["Stage"].update(type="number")), said.append
+    )
+    differs = "zoho.Deals.Stage: the field was of type number and is of type picklist now"
+    assert said == [f"{differs}\n  Rules that rely on it: demos/tell."]
+    assert fresh.metadata["zoho"].tabs["Deals"].fields["Stage"].type == "picklist"
+
+    locked_out = replace(folder, environment={**folder.environment, "RENKEI_ZOHO_REFRESH_TOKEN": "wrong"})
+    said.clear()
+    assert refreshed(locked_out, said.append).metadata == folder.metadata
+    assert "login was refused (invalid_code)" in said[0]
+    assert "what was learned before is used" in said[0]
+    with pytest.raises(WorkflowError, match="login was refused"):
+        refreshed(locked_out, said.append, strict=True)
+    with pytest.raises(WorkflowError, match="login was refused"):
+        refreshed(replace(locked_out, metadata={}), said.append)
+
+
+def test_drift_is_told_while_a_project_runs(folder: Folder, sandbox: Sandbox) -> None:
+    """As row G16: a rule is flagged at the next look, not silently dead."""
+    before = learned(folder, lambda zoho: zoho["tabs"]["Deals"]["fields"]["Stage"].update(type="number"))
+    part = metadata_part(before, before.compile().book, folder.state / FILE, lambda: 0, Limiting(before))
+    begun = len(sandbox.zoho.faults.calls())
+    assert [part.turn(now).problem for now in (1_000, HOUR)] == ["", ""]
+    assert len(sandbox.zoho.faults.calls()) == begun, "a run that begins has just looked itself"
+    problem = part.turn(HOUR + 1_000).problem
+    assert "zoho.Deals.Stage: the field was of type number and is of type picklist now (rules: demos/tell)" in problem
+    assert problem.endswith("mend the rules or the CRM: renkei doctor")
+    looked = len(sandbox.zoho.faults.calls())
+    assert part.turn(HOUR + 2_000).problem == problem, "it stays told until it is mended"
+    assert len(sandbox.zoho.faults.calls()) == looked
+    part.close()
 
 
 def of(connection: str = "zoho", users: tuple[User, ...] = (), teams: tuple[Team, ...] = (), **fields: Field) -> Any:
