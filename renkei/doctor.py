@@ -17,7 +17,7 @@ from connectors.dialling import Dialled, dial
 from connectors.registry import HasOwnNetwork, Line, UnknownConnector, kind_of, line
 from connectors.settings import ConnectionSettings, SettingsError
 from renkei.checking import tabs_written
-from renkei.drift import drifts, written_tabs
+from renkei.drift import asked_operations, drifts, written_tabs
 from renkei.folder import Folder
 from renkei.parts import position_note
 from renkei.settings import ConnectionPart
@@ -140,16 +140,38 @@ def _login(folder: Folder, name: str, part: ConnectionPart, there: Line) -> Iter
 
 
 def _permissions(folder: Folder, name: str, missing: Sequence[str]) -> Iterator[Finding]:
-    """What is missing is broken, unless it is about writing where no rule writes: then it is as it should be."""
-    written = {tab.partition(":")[2] for tab in written_tabs(folder.compile(), folder.project)}
+    """What is missing is broken, unless no rule needs it: then it is as it should be."""
+    edition, own = folder.compile(), f"{name}:"
+    needs = _Needs(
+        frozenset(tabs_written(folder).get(name, [])),
+        frozenset(tab.removeprefix(own) for tab in written_tabs(edition, folder.project) if tab.startswith(own)),
+        frozenset((what, tab.removeprefix(own)) for what, tab in asked_operations(edition) if tab.startswith(own)),
+    )
     for sentence in missing:
-        words = set(re.findall(r"\w+", sentence))
-        deletes = re.search("delete", sentence, re.IGNORECASE) is not None
-        writes = re.search("create|update|edit|write", sentence, re.IGNORECASE) is not None
-        if deletes or (writes and not words & written):
-            yield Finding(name, "permissions", "ok", f"{sentence}, and no rule needs it")
-        else:
+        if needs.are_about(sentence):
             yield Finding(name, "permissions", "broken", sentence, "Grant it in the CRM, then: renkei doctor")
+        else:
+            yield Finding(name, "permissions", "ok", f"{sentence}, and no rule needs it")
+
+
+class _Needs(NamedTuple):
+    """What the rules need of one connection: its tabs, those of them that are written, and what else is asked of it."""
+
+    tabs: frozenset[str]
+    written: frozenset[str]
+    asked: frozenset[tuple[str, str]]
+
+    def are_about(self, sentence: str) -> bool:
+        """Whether some rule needs the permission that a sentence says is missing."""
+        words = set(re.findall(r"\w+", sentence))
+        if "send_mail" in words:
+            return any(operation == "mail" for operation, _ in self.asked)
+        named = words & self.tabs
+        if named and re.search(r"\bdelete\b", sentence, re.IGNORECASE):
+            return any(operation == "delete" and tab in named for operation, tab in self.asked)
+        if named and re.search(r"\b(create|update|edit|write|change)\b", sentence, re.IGNORECASE):
+            return bool(named & self.written)
+        return True
 
 
 def _connect(part: ConnectionPart, name: str) -> str:

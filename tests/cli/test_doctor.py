@@ -28,11 +28,13 @@ from schemas.metadata import ConnectionMetadata, Field, Tab, Team, User
 from schemas.values import HOUR
 from streams.store import Store
 from tests.cli.door import renkei
+from tests.sandbox.zoho_seed import journey
 
 SETTINGS = """
 project: shop
 connections:
-  zoho: {{kind: zoho, url: '{url}', allow_private: true, key_field: Renkei_Key, poll: 1 minute}}
+  zoho: {{kind: zoho, url: '{url}', allow_private: true, key_field: Renkei_Key, poll: 1 minute,
+         may_delete: {may_delete}}}
   mail: {{kind: email, url: 'smtp://{mail}', allow_private: true, sender: a@example.com}}
 """
 WORKFLOW = """
@@ -63,12 +65,17 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def folder(sandbox: Sandbox, tmp_path: Path) -> Folder:
     """A project that has learned what its CRM holds."""
-    (tmp_path / "workflows").mkdir()
-    (tmp_path / "workflows" / "demos.yaml").write_text(WORKFLOW, encoding="utf-8")
+    return project_of(sandbox, tmp_path, WORKFLOW)
+
+
+def project_of(sandbox: Sandbox, path: Path, workflow: str, may_delete: str = "[]") -> Folder:
+    (path / "workflows").mkdir()
+    (path / "workflows" / "demos.yaml").write_text(workflow, encoding="utf-8")
     mail = f"{sandbox.mail.host}:{sandbox.mail.port}"
-    (tmp_path / "renkei.yaml").write_text(SETTINGS.format(url=sandbox.zoho.url, mail=mail), encoding="utf-8")
+    settings = SETTINGS.format(url=sandbox.zoho.url, mail=mail, may_delete=may_delete)
+    (path / "renkei.yaml").write_text(settings, encoding="utf-8")
     secrets = {f"RENKEI_ZOHO_{name.upper()}": value for name, value in sandbox.zoho.credentials.items()}
-    return with_metadata(read_folder(tmp_path, secrets), {"zoho": known_of(sandbox)})
+    return with_metadata(read_folder(path, secrets), {"zoho": known_of(sandbox)})
 
 
 def known_of(sandbox: Sandbox) -> ConnectionMetadata:
@@ -118,6 +125,39 @@ def test_refused_credentials_say_how_to_renew_them(folder: Folder) -> None:
     (problem,) = broken(list(examined(wrong)))
     assert "login was refused (invalid_code)" in problem
     assert problem.endswith("-> renkei connect zoho --name zoho")
+
+
+PLAIN = "[{notify: sato@example.com, subject: x, text: x}]"
+
+
+@pytest.mark.parametrize(
+    ("actions", "needed"),
+    [
+        (PLAIN, []),
+        ("[{delete: deal}]", ["ZohoCRM.modules.Deals.DELETE"]),
+        ("[{delete: demo}]", []),
+        ("[{email: a@example.com, on: deal, subject: x, text: x}]", ["ZohoCRM.send_mail.all.CREATE"]),
+        ("[{tag: deal, tags: [受注]}]", ["ZohoCRM.modules.Deals.UPDATE"]),
+    ],
+)
+def test_a_missing_permission_is_broken_only_where_a_rule_needs_it(
+    tmp_path: Path, actions: str, needed: list[str]
+) -> None:
+    everything_else = (
+        "ZohoCRM.settings.ALL", "ZohoCRM.users.READ", "ZohoCRM.coql.READ", "ZohoCRM.modules.Demos.ALL",
+        "ZohoCRM.modules.Deals.READ", "ZohoCRM.modules.Deals.CREATE",
+    )  # fmt: skip
+    rules = WORKFLOW.partition("rules:")[0] + (
+        'rules:\n  deal:\n    - {name: end, trigger: {becomes: Stage is "Closed Lost"}, actions: ' + actions + "}\n"
+    )
+    with Sandbox(journey(scopes=everything_else)) as poor:
+        folder = project_of(poor, tmp_path, rules, may_delete="[Deals, Demos]")
+        found = [one for one in examined(folder) if one.check == "permissions"]
+    scopes = {one.words.split()[2]: one.grade for one in found}
+    assert set(scopes) == {
+        "ZohoCRM.modules.Deals.DELETE", "ZohoCRM.send_mail.all.CREATE", "ZohoCRM.modules.Deals.UPDATE"
+    }  # fmt: skip
+    assert [scope for scope, grade in scopes.items() if grade == "broken"] == needed
 
 
 def test_a_credentials_file_that_others_can_read_is_told(folder: Folder) -> None:
