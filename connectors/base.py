@@ -201,6 +201,8 @@ class Connector(ABC):
     limits: ClassVar[Limits] = Limits()
     batch: ClassVar[Mapping[str, int]] = {}
     """The most commands of one operation in one request; 1 where it is not named."""
+    tabs_at_once: ClassVar[Mapping[str, int]] = {}
+    """The most tabs of one operation in one request, for commands without a key or a condition; 1 where not named."""
     look_first: ClassVar[frozenset[str]] = frozenset()
     """Operations with a key whose effect is looked up before the first try, for CRMs without upsert."""
     never_blind: ClassVar[frozenset[str]] = frozenset()
@@ -246,7 +248,10 @@ class Connector(ABC):
 
     @abstractmethod
     def request(self, commands: Sequence[Command]) -> Request:
-        """The request for some commands that share tab, operation, key field and ``trigger_native``. Pure."""
+        """The request for some commands that share operation, key field, ``trigger_native``, and tab. Pure.
+
+        Several tabs come together only as ``tabs_at_once`` says.
+        """
 
     @abstractmethod
     def outcomes(self, commands: Sequence[Command], response: Response) -> list[Outcome]:
