@@ -146,7 +146,7 @@ class SalesforceConnector(Connector):
         return watch(self.settings, self.metadata, tab, send, fields, self._auth)
 
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
-        """Objects, fields, users, groups and queues."""
+        """Objects, fields, users with their roles, groups and queues."""
         return describe(self.settings.connection, send, tabs)
 
     def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:

@@ -266,6 +266,13 @@ def test_what_left_the_recycle_bin_before_we_looked_is_told_by_the_log_of_deleti
     assert [(event.op, event.record_id) for event in events] == [("delete", lead)]
 
 
+def test_roles_that_may_not_be_read_hold_nothing_else_up(desk: Desk) -> None:
+    desk.crm.faults.add(Fault("status", where="UserRole", status=400))
+    found = desk.connector.describe(desk.send, ["Lead"])
+    assert [user.roles for user in found.users] == [()] * len(desk.connector.metadata.users)
+    assert found.tabs["Lead"].fields
+
+
 def test_permissions_that_are_missing_are_told_as_sentences(desk: Desk) -> None:
     assert desk.connector.missing_permissions(desk.send, ["Lead", "Account"]) == []
     [sentence] = desk.connector.missing_permissions(desk.send, ["Hidden__c"])
