@@ -76,6 +76,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     left: int
     most: int | None = None
     resets_at: int | None = None
+    from_half: bool = False
+    """Whether it is told only once half of it is used: then all of it is twice what is left, at least."""
 
 
 class Pressure(msgspec.Struct, frozen=True, kw_only=True):

@@ -190,7 +190,9 @@ class Limiter:
             nearly = self._day.is_nearly_used(now)
             news = nearly and not self._is_warned
             self._is_warned = nearly
-            return f"{self._day.left(now)} of {self._day.state.most} calls of the day are left" if news else ""
+            day = self._day.state
+            most = f"{day.most}" if day.most is not None else f"at least {day.at_least}"
+            return f"{self._day.left(now)} of {most} calls of the day are left" if news else ""
 
     def saved(self, now: int) -> bytes:
         """How it stands, to be kept."""

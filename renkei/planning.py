@@ -57,9 +57,7 @@ class PlannedEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     tab: str = Field(description="The object.")
-    do: Spoil = Field(
-        description="A gap, one that names no record, an overflow, or an event lost or repeated."
-    )
+    do: Spoil = Field(description="A gap, one that names no record, an overflow, or an event lost or repeated.")
     times: int = Field(1, ge=1, description="How many events.")
     skip: int = Field(0, ge=0, description="How many events pass before.")
 

@@ -93,6 +93,20 @@ def test_at_four_fifths_those_who_may_wait_are_slowed_and_nobody_is_stopped() ->
     assert sent(one, NOW + waits["bulk"], "bulk") == 0
 
 
+def test_a_quota_of_unknown_size_is_nearly_used_by_what_is_told_of_it() -> None:
+    """Zoho tells only what is left, and only from half of the day's credits on (fact sheet 4)."""
+    one = limiter()
+    one.hear([Usage(quota="day", left=2_000, from_half=True)], NOW)
+    seen = view(one.state(NOW), NOW)
+    assert (seen.left, seen.of, seen.at_least) == (2_000, None, 4_000)
+    assert (one.warning(NOW), sent(one, NOW, "bulk"), sent(one, NOW, "bulk")) == ("", 0, 0)
+    one.hear([Usage(quota="day", left=790, from_half=True)], NOW)
+    assert one.warning(NOW) == "790 of at least 4000 calls of the day are left"
+    assert sent(one, NOW, "bulk") == 0
+    assert sent(one, NOW, "bulk") > MINUTE, "the backlog is slowed"
+    assert sent(one, NOW, "rule") == 0, "rules go on"
+
+
 def test_a_slowed_backlog_never_uses_up_what_is_left() -> None:
     one = limiter(per_day=1_000)
     one.spend(NOW, "rule", 850)
