@@ -298,6 +298,13 @@ class Connector(ABC):
         """The record id of the user that we log in as; empty where that cannot be asked. Raises NotSent or NoAnswer."""
         return ""
 
+    def unwatchable(self, send: Send, tabs: Sequence[str]) -> list[str]:
+        """Why some of these tabs cannot be watched as the settings say, as sentences; empty where all can.
+
+        ``send`` is signed; it raises NotSent or NoAnswer. Where it cannot be asked, CaptureFailed.
+        """
+        return []
+
     def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:
         """What this login may not do that its tabs need, as sentences for an operator; empty where nothing is missing.
 

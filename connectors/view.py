@@ -40,9 +40,10 @@ def view(state: LimitState, now: int) -> View:
     day = Quota(DAY)
     day.state = state.day
     return View(
-        at=state.at, used=day.used(now), left=day.left(now), of=day.state.most,
-        at_least=day.state.at_least, ends_at=day.ends_at(now), by_rank=day.by_rank(now),
-        per_minute=state.per_minute, minute_left=state.minute_left, concurrency=state.concurrency, at_once=state.at_once, retries_left=state.retries_left, first=state.first,
-        repeated=state.repeated, paused_until=state.paused_until if state.paused_until > now else None,
+        at=state.at, used=day.used(now), left=day.left(now), of=day.state.most, at_least=day.state.at_least,
+        ends_at=day.ends_at(now), by_rank=day.by_rank(now), per_minute=state.per_minute,
+        minute_left=state.minute_left, concurrency=state.concurrency, at_once=state.at_once,
+        retries_left=state.retries_left, first=state.first, repeated=state.repeated,
+        paused_until=state.paused_until if state.paused_until > now else None,
         reason=state.reason if state.paused_until > now else "",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from connectors.base import AuthenticationFailed, Request, Response, Send, Usage
+from connectors.base import AuthenticationFailed, NoAnswer, NotSent, Request, Response, Send, Usage
 from connectors.capture import CaptureFailed
 from connectors.credentials import CredentialError
 from connectors.dialling import Dialled, dial
@@ -21,7 +21,7 @@ from renkei.drift import asked_operations, drifts, written_tabs
 from renkei.folder import Folder
 from renkei.parts import position_note
 from renkei.settings import ConnectionPart
-from renkei.wiring import FILE, NO_CAPTURE, NO_METADATA
+from renkei.wiring import FILE, NO_CAPTURE, NO_METADATA, tabs_of
 from rules.durations import Duration
 from schemas.metadata import ConnectionMetadata
 from schemas.values import DAY
@@ -88,6 +88,7 @@ def _connection(folder: Folder, name: str, part: ConnectionPart, clock: Callable
     there = line(settings, credentials, known, lambda plain: _listening(plain, heard, clock), folder.shelf(name))
     if part.kind not in NO_METADATA and not isinstance(there.connector, HasOwnNetwork):
         yield from _login(folder, name, part, there)
+        yield from _watchable(folder, name, there)
         yield from _clock(name, heard)
         yield from _quotas(name, there, heard)
     if part.kind not in NO_CAPTURE:
@@ -172,6 +173,14 @@ class _Needs(NamedTuple):
         if named and re.search(r"\b(create|update|edit|write|change)\b", sentence, re.IGNORECASE):
             return bool(named & self.written)
         return True
+
+
+def _watchable(folder: Folder, name: str, there: Line) -> Iterator[Finding]:
+    """The tabs that cannot be watched as the settings say; a login that does not work was told before."""
+    tabs = tabs_of(folder.compile().book).get(name, [])
+    with suppress(NotSent, NoAnswer, CaptureFailed):
+        for sentence in there.connector.unwatchable(there.asking, tabs):
+            yield Finding(name, "capture", "broken", sentence, "Then look again: renkei doctor")
 
 
 def _connect(part: ConnectionPart, name: str) -> str:

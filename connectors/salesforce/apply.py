@@ -22,7 +22,7 @@ from connectors.salesforce.session import Login
 from connectors.salesforce.tasks import create_activity
 from connectors.salesforce.topics import Tag, Untag
 from connectors.salesforce.values import is_id
-from connectors.salesforce.watching import watch
+from connectors.salesforce.watching import unheard, watch
 from connectors.settings import ConnectionSettings
 from connectors.tasks import ACTIVITIES
 from schemas.abilities import Abilities
@@ -144,6 +144,10 @@ class SalesforceConnector(Connector):
     def capture(self, tab: str, send: Send, fields: Sequence[str] = ()) -> Capture:
         """Polls an object by SystemModstamp, or subscribes to its change events (the option ``capture``)."""
         return watch(self.settings, self.metadata, tab, send, fields, self._auth)
+
+    def unwatchable(self, send: Send, tabs: Sequence[str]) -> list[str]:
+        """Objects whose change events nobody may subscribe to, where the option ``capture`` asks for them."""
+        return unheard(self.settings, tabs, send, self._auth)
 
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
         """Objects, fields, users with their roles, groups and queues."""

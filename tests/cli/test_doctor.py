@@ -160,6 +160,29 @@ def test_a_missing_permission_is_broken_only_where_a_rule_needs_it(
     assert [scope for scope, grade in scopes.items() if grade == "broken"] == needed
 
 
+def test_an_object_without_change_events_is_told_before_a_run_watches_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    """``capture: pubsub`` needs the object to be selected for Change Data Capture; polling needs nothing."""
+    workflow = "workflow: w\nmain_tab: a\ntabs:\n  a: {module: salesforce.Contract}\nrules:\n  a: []\n"
+    settings = (
+        "project: shop\nconnections:\n  salesforce: {{kind: salesforce, url: '{}', login: client_credentials,"
+        " allow_private: true, options: {{capture: pubsub, pubsub_url: '{}'}}}}\n"
+    )
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "w.yaml").write_text(workflow, encoding="utf-8")
+    (tmp_path / "renkei.yaml").write_text(settings.format(sandbox.salesforce.url, sandbox.pubsub.url), encoding="utf-8")
+    secrets = {f"RENKEI_SALESFORCE_{name.upper()}": value for name, value in sandbox.salesforce.credentials.items()}
+    folder = read_folder(tmp_path, secrets)
+    assert broken(list(examined(folder))) == []
+    selected = sandbox.pubsub.service._topics
+    topic = selected.pop("/data/ContractChangeEvent")
+    try:
+        (problem,) = broken(list(examined(folder)))
+    finally:
+        selected["/data/ContractChangeEvent"] = topic
+    assert problem.startswith("salesforce capture: Contract: Pub/Sub refused the subscription (topic.not.found)")
+    assert "select the object for Change Data Capture" in problem
+
+
 def test_a_credentials_file_that_others_can_read_is_told(folder: Folder) -> None:
     file = folder.state / "credentials.yaml"
     file.write_text("zoho: {}\n")

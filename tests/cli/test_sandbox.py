@@ -119,7 +119,7 @@ def test_change_events_go_wrong_as_the_file_says(tmp_path: Path) -> None:
         told = [schema.read(event.payload, {}).kind for event in log.after(begun, "Contract", 9)]
         assert told == ["CREATE", "GAP_CREATE", "CREATE"], "the second of four is lost"
         with pytest.raises(SandboxError, match="has no tab 'Nope'"):
-            plan_faults(sandbox, FaultsFile(events=[PlannedEvent(tab="Nope", do="gap")], ahead={}))
+            plan_faults(sandbox, FaultsFile(events=[PlannedEvent(tab="Nope", do="gap", times=1, skip=0)], ahead={}))
 
 
 def test_a_plan_that_is_wrong_is_told_with_its_place(tmp_path: Path) -> None:
