@@ -124,6 +124,9 @@ def _address(name: str, settings: ConnectionSettings, found: Dialled, now: float
 def _login(folder: Folder, name: str, part: ConnectionPart, there: Line) -> Iterator[Finding]:
     told = there.told(tabs_written(folder).get(name, []))
     yield from _permissions(folder, name, told.missing)
+    if told.metadata is not None and told.unasked is not None:
+        words = f"what the login may not do could not be asked: {told.unasked}"
+        yield Finding(name, "permissions", "warning", words, "Look again: renkei doctor")
     if told.metadata is not None:
         yield Finding(name, "login", "ok", "the login works")
         yield from _drift(folder, name, told.metadata)

@@ -23,6 +23,7 @@ from renkei.limiting import Limiting
 from renkei.parts import position_note
 from renkei.wiring import FILE, metadata_part
 from rules.errors import WorkflowError
+from sandbox.faults import Fault
 from sandbox.server import Sandbox
 from schemas.metadata import ConnectionMetadata, Field, Tab, Team, User
 from schemas.values import HOUR
@@ -181,6 +182,13 @@ def test_an_object_without_change_events_is_told_before_a_run_watches_it(sandbox
         selected["/data/ContractChangeEvent"] = topic
     assert problem.startswith("salesforce capture: Contract: Pub/Sub refused the subscription (topic.not.found)")
     assert "select the object for Change Data Capture" in problem
+
+
+def test_permissions_that_could_not_be_asked_are_not_taken_for_granted(folder: Folder, sandbox: Sandbox) -> None:
+    sandbox.zoho.faults.add(Fault("reset_before", where="^POST .*/coql"))
+    found = list(examined(folder))
+    assert words(found, "permissions").startswith("warning: what the login may not do could not be asked: connection")
+    assert words(list(examined(folder)), "permissions") == ""
 
 
 def test_a_credentials_file_that_others_can_read_is_told(folder: Folder) -> None:
