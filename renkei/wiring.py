@@ -2,7 +2,7 @@
 
 import fcntl
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -244,23 +244,26 @@ def parts(
     return opening
 
 
-def metadata_part(folder: Folder, book: Book, file: Path, clock: Clock, limiting: Limiting) -> MetadataPart:
-    """What looks for drift; what it asks counts, as the capture's requests do."""
-    asked = asked_of(folder, book).items()
+def metadata_part(
+    folder: Folder, book: Book, file: Path | None, clock: Clock, limiting: Limiting, names: Collection[str] = ()
+) -> MetadataPart:
+    """What looks for drift in these connections, or all; what it asks counts, as the capture's requests do."""
+    asked = [(name, tabs) for name, tabs in asked_of(folder, book).items() if name in (names or {name})]
     return MetadataPart(
         folder, {name: partial(_described, folder, name, tabs, file, clock, limiting) for name, tabs in asked}
     )
 
 
 def _described(
-    folder: Folder, name: str, tabs: Sequence[str], file: Path, clock: Clock, limiting: Limiting
+    folder: Folder, name: str, tabs: Sequence[str], file: Path | None, clock: Clock, limiting: Limiting
 ) -> ConnectionMetadata:
-    wired, store = wire(folder, name), Store(file)
+    wired, store = wire(folder, name), Store(file) if file is not None else None
     try:
         limiter = limiting.of(name, wired.connector, store)
         return wired.connector.describe(metered(wired.send, wired.connector, limiter, clock), tabs)
     finally:
-        store.close()
+        if store is not None:
+            store.close()
 
 
 def history_part(folder: Folder, book: Book, file: Path) -> HistoryPart:
