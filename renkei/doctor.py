@@ -150,6 +150,7 @@ def _permissions(folder: Folder, name: str, missing: Sequence[str]) -> Iterator[
         frozenset(tabs_written(folder).get(name, [])),
         frozenset(tab.removeprefix(own) for tab in written_tabs(edition, folder.project) if tab.startswith(own)),
         frozenset((what, tab.removeprefix(own)) for what, tab in asked_operations(edition) if tab.startswith(own)),
+        any(b"in role" in content for content in folder.files.values()),
     )
     for sentence in missing:
         if needs.are_about(sentence):
@@ -159,17 +160,20 @@ def _permissions(folder: Folder, name: str, missing: Sequence[str]) -> Iterator[
 
 
 class _Needs(NamedTuple):
-    """What the rules need of one connection: its tabs, those of them that are written, and what else is asked of it."""
+    """What the rules need of one connection: tabs, which of them are written, other operations, and users' roles."""
 
     tabs: frozenset[str]
     written: frozenset[str]
     asked: frozenset[tuple[str, str]]
+    roles: bool
 
     def are_about(self, sentence: str) -> bool:
         """Whether some rule needs the permission that a sentence says is missing."""
         words = set(re.findall(r"\w+", sentence))
         if "send_mail" in words:
             return any(operation == "mail" for operation, _ in self.asked)
+        if "UserRole" in words:
+            return self.roles
         named = words & self.tabs
         if named and re.search(r"\bdelete\b", sentence, re.IGNORECASE):
             return any(operation == "delete" and tab in named for operation, tab in self.asked)

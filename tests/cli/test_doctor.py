@@ -24,6 +24,7 @@ from renkei.parts import position_note
 from renkei.wiring import FILE, metadata_part
 from rules.errors import WorkflowError
 from sandbox.faults import Fault
+from sandbox.salesforce.emulator import Salesforce
 from sandbox.server import Sandbox
 from schemas.metadata import ConnectionMetadata, Field, Tab, Team, User
 from schemas.values import HOUR
@@ -161,18 +162,24 @@ def test_a_missing_permission_is_broken_only_where_a_rule_needs_it(
     assert [scope for scope, grade in scopes.items() if grade == "broken"] == needed
 
 
-def test_an_object_without_change_events_is_told_before_a_run_watches_it(sandbox: Sandbox, tmp_path: Path) -> None:
-    """``capture: pubsub`` needs the object to be selected for Change Data Capture; polling needs nothing."""
-    workflow = "workflow: w\nmain_tab: a\ntabs:\n  a: {module: salesforce.Contract}\nrules:\n  a: []\n"
+SALESFORCE_WORKFLOW = "workflow: w\nmain_tab: a\ntabs:\n  a: {module: salesforce.Contract}\nrules:\n  a: []\n"
+
+
+def salesforce_folder(sandbox: Sandbox, path: Path, workflow: str) -> Folder:
     settings = (
         "project: shop\nconnections:\n  salesforce: {{kind: salesforce, url: '{}', login: client_credentials,"
         " allow_private: true, options: {{capture: pubsub, pubsub_url: '{}'}}}}\n"
     )
-    (tmp_path / "workflows").mkdir()
-    (tmp_path / "workflows" / "w.yaml").write_text(workflow, encoding="utf-8")
-    (tmp_path / "renkei.yaml").write_text(settings.format(sandbox.salesforce.url, sandbox.pubsub.url), encoding="utf-8")
+    (path / "workflows").mkdir()
+    (path / "workflows" / "w.yaml").write_text(workflow, encoding="utf-8")
+    (path / "renkei.yaml").write_text(settings.format(sandbox.salesforce.url, sandbox.pubsub.url), encoding="utf-8")
     secrets = {f"RENKEI_SALESFORCE_{name.upper()}": value for name, value in sandbox.salesforce.credentials.items()}
-    folder = read_folder(tmp_path, secrets)
+    return read_folder(path, secrets)
+
+
+def test_an_object_without_change_events_is_told_before_a_run_watches_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    """``capture: pubsub`` needs the object to be selected for Change Data Capture; polling needs nothing."""
+    folder = salesforce_folder(sandbox, tmp_path, SALESFORCE_WORKFLOW)
     assert broken(list(examined(folder))) == []
     selected = sandbox.pubsub.service._topics
     topic = selected.pop("/data/ContractChangeEvent")
@@ -182,6 +189,23 @@ def test_an_object_without_change_events_is_told_before_a_run_watches_it(sandbox
         selected["/data/ContractChangeEvent"] = topic
     assert problem.startswith("salesforce capture: Contract: Pub/Sub refused the subscription (topic.not.found)")
     assert "select the object for Change Data Capture" in problem
+
+
+@pytest.mark.parametrize(
+    ("criteria", "grade"), [('a.Status is "Draft"', "ok"), ('a.OwnerId in role "Sales"', "broken")]
+)
+def test_roles_must_be_seen_where_a_condition_asks_for_them(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, criteria: str, grade: str
+) -> None:
+    workflow = SALESFORCE_WORKFLOW.replace(
+        "  a: []", f"  a:\n    - {{name: r, trigger: created, criteria: '{criteria}', actions: {PLAIN}}}"
+    )
+    folder = salesforce_folder(sandbox, tmp_path, workflow)
+    emulator = sandbox.salesforce._emulator
+    assert isinstance(emulator, Salesforce)
+    monkeypatch.delitem(emulator.tables, "UserRole")
+    found = words(list(examined(folder)), "permissions")
+    assert found.startswith(f"{grade}: The user may not read roles (UserRole)")
 
 
 def test_permissions_that_could_not_be_asked_are_not_taken_for_granted(folder: Folder, sandbox: Sandbox) -> None:
