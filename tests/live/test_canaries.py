@@ -15,13 +15,11 @@ import pytest
 
 from connectors.credentials import SecretFile
 from connectors.ledger import Ledger
-from connectors.notices import derived
 from renkei.folder import read_folder
 from renkei.observing import observed
 from renkei.runner import Runner
 from renkei.wiring import FILE, locked, parts
 from sandbox.faults import Fault
-from sandbox.ports import free_ports
 from sandbox.server import Sandbox
 from schemas.commands import Applied
 from streams.history import reading
@@ -36,10 +34,9 @@ LONG = f"{VALUE} {'長い' * 30} end"
 SETTINGS = """
 project: canaries
 connections:
-  zoho: {{kind: zoho, url: '{zoho}', allow_private: true, key_field: Renkei_Key, user: '{robot}', poll: 1 second,
-    options: {{notices: 'http://127.0.0.1:{port}', listen: '127.0.0.1:{port}'}}}}
+  zoho: {{kind: zoho, url: '{zoho}', allow_private: true, key_field: Renkei_Key, user: '{robot}', poll: 1 second}}
   salesforce: {{kind: salesforce, url: '{salesforce}', login: client_credentials, allow_private: true,
-    key_field: Renkei_Key__c, poll: 1 second, options: {{capture: pubsub, pubsub_url: '{pubsub}'}}}}
+    key_field: Renkei_Key__c, poll: 1 second}}
   vtiger: {{kind: vtiger, url: '{vtiger}', allow_private: true, key_field: cf_renkei_key, poll: 1 second}}
   mail: {{kind: email, url: 'smtp://{mail}', allow_private: true, sender: renkei@example.com}}
   old: {{kind: file, files: [{{path: old.jsonl}}]}}
@@ -92,7 +89,7 @@ def folder(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "workflows" / "canaries.yaml").write_text(WORKFLOW, encoding="utf-8")
     urls = {crm.kind: crm.url for crm in (sandbox.zoho, sandbox.salesforce, sandbox.vtiger)}
     mail, robot = f"{sandbox.mail.host}:{sandbox.mail.port}", sandbox.seed.zoho.integration_user
-    told = SETTINGS.format(**urls, mail=mail, robot=robot, pubsub=sandbox.pubsub.url, port=free_ports(1)[0])
+    told = SETTINGS.format(**urls, mail=mail, robot=robot)
     (tmp_path / "renkei.yaml").write_text(told, encoding="utf-8")
     broken = f'{{"tab": "old:Deals", "record_id": "1", "op": "{VALUE}"}}\n{{"after": "{VALUE}\nplain {VALUE}\n'
     (tmp_path / "old.jsonl").write_text(broken, encoding="utf-8")
@@ -148,9 +145,7 @@ def test_no_secret_and_no_field_value_comes_out_of_a_full_run(
     told += [renkei("doctor", folder), renkei("check", folder)]
     shown = "\n".join([metrics, *problems, *_logged(caplog), *(one.out + one.err for one in told), *_reasons(folder)])
     _is_worth_something(folder, shown)
-    assert any("/actions/watch" in call.target for call in sandbox.zoho.faults.calls()), "a channel was opened"
-    channel = {derived(sandbox.zoho.credentials["client_secret"], "zoho", part) for part in ("path", "token")}
-    for secret in {*secrets(sandbox, folder), *channel, "another-canary"}:
+    for secret in {*secrets(sandbox, folder), "another-canary"}:
         assert secret not in shown
         assert _holding(folder / ".renkei", secret) <= {
             "credentials.yaml",
