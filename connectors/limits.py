@@ -245,8 +245,9 @@ class Limiter:
             if opens_at := quota.wait(price, now):
                 self._pause(opens_at, _REASONS["spent"])
                 return opens_at - now
-        # Who may wait leaves a place to those who may not.
-        if self._concurrency.room < (2 if rank in _MAY_WAIT and self._concurrency.most > 1 else 1):
+        # Who may wait leaves a place to those who may not; where there is one place only, it is for all of them, or
+        # nobody would ever learn that there is more room again.
+        if self._concurrency.room < (2 if rank in _MAY_WAIT and int(self._concurrency.size) > 1 else 1):
             return _NO_SLOT
         if follows:
             return 0

@@ -194,6 +194,21 @@ def test_who_may_wait_leaves_a_place_to_who_may_not() -> None:
         assert (first, second > 0, third) == (0, True, 0)
 
 
+def test_a_backlog_and_the_capture_come_back_from_a_storm_though_nobody_else_works() -> None:
+    one, now = limiter(at_once=4), NOW
+    for _ in range(6):
+        assert one.enter(now, "bulk") == 0
+        one.leave(0.1)
+        one.press(Pressure(kind="busy"), now)
+        now += MINUTE
+    assert one.state(now).concurrency == 1
+    assert (one.wait(now, "capture"), one.wait(now, "bulk")) == (0, 0)
+    for moment in range(9):
+        assert one.enter(now + moment * SECOND, "bulk") == 0
+        one.leave(0.1)
+    assert one.state(now).concurrency > 1, "and there is room again for what must not wait"
+
+
 @pytest.mark.parametrize("firsts", [0, 1_000, 5_000])
 def test_repetitions_stay_a_tenth_of_the_first_attempts(firsts: int) -> None:
     budget = RetryBudget()
