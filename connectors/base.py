@@ -76,6 +76,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     left: int
     most: int | None = None
     resets_at: int | None = None
+    from_half: bool = False
+    """Whether it is told only once half of it is used: then all of it is twice what is left, at least."""
 
 
 class Pressure(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,6 +203,8 @@ class Connector(ABC):
     limits: ClassVar[Limits] = Limits()
     batch: ClassVar[Mapping[str, int]] = {}
     """The most commands of one operation in one request; 1 where it is not named."""
+    tabs_at_once: ClassVar[Mapping[str, int]] = {}
+    """The most tabs of one operation in one request, for commands without a key or a condition; 1 where not named."""
     look_first: ClassVar[frozenset[str]] = frozenset()
     """Operations with a key whose effect is looked up before the first try, for CRMs without upsert."""
     never_blind: ClassVar[frozenset[str]] = frozenset()
@@ -246,7 +250,10 @@ class Connector(ABC):
 
     @abstractmethod
     def request(self, commands: Sequence[Command]) -> Request:
-        """The request for some commands that share tab, operation, key field and ``trigger_native``. Pure."""
+        """The request for some commands that share operation, key field, ``trigger_native``, and tab. Pure.
+
+        Several tabs come together only as ``tabs_at_once`` says.
+        """
 
     @abstractmethod
     def outcomes(self, commands: Sequence[Command], response: Response) -> list[Outcome]:
@@ -290,6 +297,13 @@ class Connector(ABC):
     def own_user(self, send: Send) -> str:
         """The record id of the user that we log in as; empty where that cannot be asked. Raises NotSent or NoAnswer."""
         return ""
+
+    def unwatchable(self, send: Send, tabs: Sequence[str]) -> list[str]:
+        """Why some of these tabs cannot be watched as the settings say, as sentences; empty where all can.
+
+        ``send`` is signed; it raises NotSent or NoAnswer. Where it cannot be asked, CaptureFailed.
+        """
+        return []
 
     def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:
         """What this login may not do that its tabs need, as sentences for an operator; empty where nothing is missing.

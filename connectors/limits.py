@@ -190,7 +190,9 @@ class Limiter:
             nearly = self._day.is_nearly_used(now)
             news = nearly and not self._is_warned
             self._is_warned = nearly
-            return f"{self._day.left(now)} of {self._day.state.most} calls of the day are left" if news else ""
+            day = self._day.state
+            most = f"{day.most}" if day.most is not None else f"at least {day.at_least}"
+            return f"{self._day.left(now)} of {most} calls of the day are left" if news else ""
 
     def saved(self, now: int) -> bytes:
         """How it stands, to be kept."""
@@ -243,8 +245,9 @@ class Limiter:
             if opens_at := quota.wait(price, now):
                 self._pause(opens_at, _REASONS["spent"])
                 return opens_at - now
-        # Who may wait leaves a place to those who may not.
-        if self._concurrency.room < (2 if rank in _MAY_WAIT and self._concurrency.most > 1 else 1):
+        # Who may wait leaves a place to those who may not; where there is one place only, it is for all of them, or
+        # nobody would ever learn that there is more room again.
+        if self._concurrency.room < (2 if rank in _MAY_WAIT and int(self._concurrency.size) > 1 else 1):
             return _NO_SLOT
         if follows:
             return 0

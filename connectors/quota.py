@@ -54,6 +54,8 @@ class QuotaState(msgspec.Struct):
     """What a quota remembers over a restart."""
 
     most: int | None = None
+    at_least: int | None = None
+    """As much as it is at least, where nobody says how much it is."""
     spent: Spent = msgspec.field(default_factory=Spent)
     told: Told | None = None
     since_told: int = 0
@@ -86,6 +88,8 @@ class Quota:
         """What an answer told wins over our own count, which knows nothing of others."""
         state = self.state
         state.most = usage.most or state.most
+        if usage.from_half:
+            state.at_least = max(state.at_least or 0, 2 * usage.left)
         state.told = Told(usage.left, now, usage.resets_at or now + self.length)
         state.since_told = 0
 
@@ -111,7 +115,7 @@ class Quota:
 
     def is_nearly_used(self, now: int) -> bool:
         """Whether four fifths are used."""
-        left, most = self.left(now), self._size(now)
+        left, most = self.left(now), self._size(now) or self.state.at_least
         return left is not None and bool(most) and left <= (most or 0) * (1 - NEARLY)
 
     def wait(self, units: int, now: int) -> int:

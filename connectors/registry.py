@@ -1,7 +1,6 @@
 """Which kinds of connections there are: ours, and those of installed packages (``renkei.connectors``)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -76,6 +75,8 @@ class Told(NamedTuple):
     metadata: ConnectionMetadata | None
     missing: tuple[str, ...] = ()
     trouble: Exception | None = None
+    unasked: Exception | None = None
+    """Why it could not be asked what the login may not do."""
 
 
 class Line(NamedTuple):
@@ -94,10 +95,12 @@ class Line(NamedTuple):
             found, trouble = self.connector.describe(self.send, tabs), None
         except (NotSent, NoAnswer, CaptureFailed) as error:
             found, trouble = None, error
-        missing: list[str] = []
-        with suppress(NotSent, NoAnswer, CaptureFailed):
+        missing, unasked = list[str](), None
+        try:
             missing = self.connector.missing_permissions(self.asking, tabs)
-        return Told(found, tuple(_sentence(one) for one in missing), trouble)
+        except (NotSent, NoAnswer, CaptureFailed) as error:
+            unasked = error
+        return Told(found, tuple(_sentence(one) for one in missing), trouble, unasked)
 
 
 def connect(

@@ -155,7 +155,7 @@ class Transport:
             ) as answer:
                 return self._read(answer)
         except (requests.RequestException, HTTPError, UnicodeError) as error:
-            raise self._failure(error) from None
+            raise self._failure(error, prepared.url or "") from None
 
     def close(self) -> None:
         """Closes the pooled connections of all threads."""
@@ -210,15 +210,18 @@ class Transport:
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(status=answer.status_code, headers=headers, body=bytes(body))
 
-    def _failure(self, error: Exception) -> NotSent | NoAnswer:
+    def _failure(self, error: Exception, url: str) -> NotSent | NoAnswer:
         # Only the kind is told: urllib3's texts carry the url, whose parameters may hold a session or a value.
         kind = type(_cause(error)).__name__
         if _before_sending(error):
-            return NotSent(f"{self._where()} could not be reached ({kind})")
-        return NoAnswer(f"{self._where()} did not answer ({kind})")
+            return NotSent(f"{self._where(url)} could not be reached ({kind})")
+        return NoAnswer(f"{self._where(url)} did not answer ({kind})")
 
-    def _where(self) -> str:
-        return f"connection {self._settings.connection!r} ({urlsplit(self._settings.url).hostname})"
+    def _where(self, url: str = "") -> str:
+        """The connection, and which of its own two hosts it is about: any other may hold a field's value."""
+        login = urlsplit(self._settings.login_url).hostname
+        host = login if login and urlsplit(url).hostname == login else urlsplit(self._settings.url).hostname
+        return f"connection {self._settings.connection!r} ({host})"
 
 
 def _cause(error: Exception) -> BaseException:

@@ -90,14 +90,41 @@ def _rank(command: Command) -> Rank:
 
 
 def batches(ready: Sequence[Unit], connector: Connector, most: Callable[[Command], int]) -> list[list[Unit]]:
-    """Batches that one request can carry; those to be looked up go alone. In order of rank, then of age."""
+    """Batches that one request can carry; those to be looked up go alone. In order of rank, then of age.
+
+    Rows of several tabs share a request where the vendor takes them. One that was sent before goes with its own tab
+    only: a row of another tab may be why the whole request was refused.
+    """
     groups: dict[tuple[object, ...], list[Unit]] = {}
     for one in sorted(ready, key=lambda one: worth(one.entries)):
         command = one.command
         alone = command.id if one.is_sent or connector.looks_first(command) else ""
-        groups.setdefault((*group_of(command), alone), []).append(one)
-    found: list[list[Unit]] = []
-    for units in groups.values():
-        size = most(units[0].command)
-        found += [units[start : start + size] for start in range(0, len(units), size)]
+        tab = "" if not one.repeated and _tabs(command, connector) > 1 else command.tab
+        groups.setdefault((*group_of(command)[1:], tab, alone), []).append(one)
+    found = [batch for units in groups.values() for batch in _filled(units, connector, most(units[0].command))]
     return sorted(found, key=lambda units: worth(units[0].entries))
+
+
+def _filled(units: Sequence[Unit], connector: Connector, size: int) -> list[list[Unit]]:
+    """Each unit in the first batch that has room for it, and for its tab."""
+    tabs_at_once = _tabs(units[0].command, connector)
+    found: list[list[Unit]] = []
+    open_: list[tuple[list[Unit], set[str]]] = []
+    for one in units:
+        tab = one.command.tab
+        place = next((place for place in open_ if tab in place[1] or len(place[1]) < tabs_at_once), None)
+        if place is None:
+            place = ([], set())
+            found.append(place[0])
+            open_.append(place)
+        place[0].append(one)
+        place[1].add(tab)
+        if len(place[0]) >= size:
+            open_.remove(place)
+    return found
+
+
+def _tabs(command: Command, connector: Connector) -> int:
+    """How many tabs may share a request with this command."""
+    plain = command.key is None and command.if_unmodified is None
+    return connector.tabs_at_once.get(command.operation, 1) if plain else 1

@@ -14,6 +14,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     used: int
     left: int | None
     of: int | None
+    at_least: int | None
+    """What is known of it where it is not known how much it is."""
     ends_at: int | None
     """When nothing of the day is left at the rate of the last hour."""
     by_rank: dict[str, int]
@@ -38,9 +40,10 @@ def view(state: LimitState, now: int) -> View:
     day = Quota(DAY)
     day.state = state.day
     return View(
-        at=state.at, used=day.used(now), left=day.left(now), of=day.state.most, ends_at=day.ends_at(now),
-        by_rank=day.by_rank(now), per_minute=state.per_minute, minute_left=state.minute_left,
-        concurrency=state.concurrency, at_once=state.at_once, retries_left=state.retries_left, first=state.first,
-        repeated=state.repeated, paused_until=state.paused_until if state.paused_until > now else None,
+        at=state.at, used=day.used(now), left=day.left(now), of=day.state.most, at_least=day.state.at_least,
+        ends_at=day.ends_at(now), by_rank=day.by_rank(now), per_minute=state.per_minute,
+        minute_left=state.minute_left, concurrency=state.concurrency, at_once=state.at_once,
+        retries_left=state.retries_left, first=state.first, repeated=state.repeated,
+        paused_until=state.paused_until if state.paused_until > now else None,
         reason=state.reason if state.paused_until > now else "",
     )  # fmt: skip

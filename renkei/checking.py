@@ -1,5 +1,6 @@
 """Everything that can be found wrong with a project before it runs (D-83)."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from connectors.credentials import CredentialError
@@ -48,6 +49,29 @@ def asked(folder: Folder) -> tuple[Folder, Problems]:
         except (WorkflowError, CredentialError) as error:
             problems.append(_unreachable(name, error, known=name in folder.metadata))
     return folder, Problems.of(problems)
+
+
+def refreshed(folder: Folder, say: Callable[[str], None], *, strict: bool = False) -> Folder:
+    """The folder of a run that begins, with fresh metadata; drift is told before a rule breaks by it (D-114).
+
+    One CRM that cannot be asked holds no other up: what was learned before is used, unless the run is ``strict``.
+
+    Raises:
+        WorkflowError: a CRM could not be asked, and nothing is known of it; or any could not, where strict.
+    """
+    for name, tabs in asked_of(folder, folder.compile().book).items():
+        try:
+            fresh = discover(folder, {name: tabs})
+        except WorkflowError as error:
+            if strict or name not in folder.metadata:
+                raise
+            unreachable = _unreachable(name, error, known=True)
+            say(f"{unreachable.problem}\n  So what was learned before is used, and its commands wait.")
+            continue
+        for one in drifted(folder, name, fresh.metadata[name]):
+            say(f"{one.problem}\n  {one.hint}")
+        folder = fresh
+    return folder
 
 
 def drifted(folder: Folder, name: str, now: ConnectionMetadata) -> list[Problem]:

@@ -129,6 +129,8 @@ class Tried(NamedTuple):
     secrets: Mapping[str, str]
     user: str = ""
     """The record id of the user that the login is of; empty where the CRM does not tell."""
+    unasked: str = ""
+    """Why it could not be asked what the login may not do."""
 
 
 def part_of(folder: Folder, name: str, kind: str, answers: Mapping[str, str], allow_private: bool) -> ConnectionPart:
@@ -174,7 +176,8 @@ def _tried(folder: Folder, name: str, part: ConnectionPart, secrets: Mapping[str
     told = there.told(tabs_written(folder).get(name, []))
     if told.metadata is None:
         return "; ".join((str(told.trouble), *told.missing))
-    return Tried(told.metadata, told.missing, secrets, there.connector.own_user(there.asking))
+    user = there.connector.own_user(there.asking)
+    return Tried(told.metadata, told.missing, secrets, user, str(told.unasked or ""))
 
 
 def _granted(settings: ConnectionSettings, secrets: Mapping[str, str]) -> Mapping[str, str]:

@@ -10,18 +10,18 @@ from email.utils import parsedate_to_datetime
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from connectors.base import AuthenticationFailed, Request, Response, Send, Usage
+from connectors.base import AuthenticationFailed, NoAnswer, NotSent, Request, Response, Send, Usage
 from connectors.capture import CaptureFailed
 from connectors.credentials import CredentialError
 from connectors.dialling import Dialled, dial
 from connectors.registry import HasOwnNetwork, Line, UnknownConnector, kind_of, line
 from connectors.settings import ConnectionSettings, SettingsError
 from renkei.checking import tabs_written
-from renkei.drift import drifts, written_tabs
+from renkei.drift import asked_operations, drifts, written_tabs
 from renkei.folder import Folder
 from renkei.parts import position_note
 from renkei.settings import ConnectionPart
-from renkei.wiring import FILE, NO_CAPTURE, NO_METADATA
+from renkei.wiring import FILE, NO_CAPTURE, NO_METADATA, tabs_of
 from rules.durations import Duration
 from schemas.metadata import ConnectionMetadata
 from schemas.values import DAY
@@ -88,6 +88,7 @@ def _connection(folder: Folder, name: str, part: ConnectionPart, clock: Callable
     there = line(settings, credentials, known, lambda plain: _listening(plain, heard, clock), folder.shelf(name))
     if part.kind not in NO_METADATA and not isinstance(there.connector, HasOwnNetwork):
         yield from _login(folder, name, part, there)
+        yield from _watchable(folder, name, there)
         yield from _clock(name, heard)
         yield from _quotas(name, there, heard)
     if part.kind not in NO_CAPTURE:
@@ -123,6 +124,9 @@ def _address(name: str, settings: ConnectionSettings, found: Dialled, now: float
 def _login(folder: Folder, name: str, part: ConnectionPart, there: Line) -> Iterator[Finding]:
     told = there.told(tabs_written(folder).get(name, []))
     yield from _permissions(folder, name, told.missing)
+    if told.metadata is not None and told.unasked is not None:
+        words = f"what the login may not do could not be asked: {told.unasked}"
+        yield Finding(name, "permissions", "warning", words, "Look again: renkei doctor")
     if told.metadata is not None:
         yield Finding(name, "login", "ok", "the login works")
         yield from _drift(folder, name, told.metadata)
@@ -140,16 +144,50 @@ def _login(folder: Folder, name: str, part: ConnectionPart, there: Line) -> Iter
 
 
 def _permissions(folder: Folder, name: str, missing: Sequence[str]) -> Iterator[Finding]:
-    """What is missing is broken, unless it is about writing where no rule writes: then it is as it should be."""
-    written = {tab.partition(":")[2] for tab in written_tabs(folder.compile(), folder.project)}
+    """What is missing is broken, unless no rule needs it: then it is as it should be."""
+    edition, own = folder.compile(), f"{name}:"
+    needs = _Needs(
+        frozenset(tabs_written(folder).get(name, [])),
+        frozenset(tab.removeprefix(own) for tab in written_tabs(edition, folder.project) if tab.startswith(own)),
+        frozenset((what, tab.removeprefix(own)) for what, tab in asked_operations(edition) if tab.startswith(own)),
+        any(b"in role" in content for content in folder.files.values()),
+    )
     for sentence in missing:
-        words = set(re.findall(r"\w+", sentence))
-        deletes = re.search("delete", sentence, re.IGNORECASE) is not None
-        writes = re.search("create|update|edit|write", sentence, re.IGNORECASE) is not None
-        if deletes or (writes and not words & written):
-            yield Finding(name, "permissions", "ok", f"{sentence}, and no rule needs it")
-        else:
+        if needs.are_about(sentence):
             yield Finding(name, "permissions", "broken", sentence, "Grant it in the CRM, then: renkei doctor")
+        else:
+            yield Finding(name, "permissions", "ok", f"{sentence}, and no rule needs it")
+
+
+class _Needs(NamedTuple):
+    """What the rules need of one connection: tabs, which of them are written, other operations, and users' roles."""
+
+    tabs: frozenset[str]
+    written: frozenset[str]
+    asked: frozenset[tuple[str, str]]
+    roles: bool
+
+    def are_about(self, sentence: str) -> bool:
+        """Whether some rule needs the permission that a sentence says is missing."""
+        words = set(re.findall(r"\w+", sentence))
+        if "send_mail" in words:
+            return any(operation == "mail" for operation, _ in self.asked)
+        if "UserRole" in words:
+            return self.roles
+        named = words & self.tabs
+        if named and re.search(r"\bdelete\b", sentence, re.IGNORECASE):
+            return any(operation == "delete" and tab in named for operation, tab in self.asked)
+        if named and re.search(r"\b(create|update|edit|write|change)\b", sentence, re.IGNORECASE):
+            return bool(named & self.written)
+        return True
+
+
+def _watchable(folder: Folder, name: str, there: Line) -> Iterator[Finding]:
+    """The tabs that cannot be watched as the settings say; a login that does not work was told before."""
+    tabs = tabs_of(folder.compile().book).get(name, [])
+    with suppress(NotSent, NoAnswer, CaptureFailed):
+        for sentence in there.connector.unwatchable(there.asking, tabs):
+            yield Finding(name, "capture", "broken", sentence, "Then look again: renkei doctor")
 
 
 def _connect(part: ConnectionPart, name: str) -> str:

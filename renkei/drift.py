@@ -54,6 +54,14 @@ def written_tabs(edition: Edition, project: Project) -> frozenset[str]:
     return frozenset(write.tab for node in nodes for write in node.writes)
 
 
+def asked_operations(edition: Edition) -> frozenset[tuple[str, str]]:
+    """What some rule asks of a CRM beside writing fields: operation, and the tab with its connection."""
+    found = ((one.rule.workflow.tabs, step.action) for one in placed_rules(edition) for step in one.rule.steps.values())
+    return frozenset(
+        (asked.operation, tabs[asked.alias]) for tabs, action in found for asked in action.asks() if asked.alias in tabs
+    )
+
+
 def changes(learned: ConnectionMetadata, now: ConnectionMetadata) -> Iterator[Change]:
     """What is gone or different; what was never learned is no difference, and neither is what is new. Pure."""
     for name, tab in learned.tabs.items():

@@ -19,7 +19,7 @@ from renkei.killing import killing
 from renkei.limiting import Limiting, warn
 from renkei.noticing import noticing_of
 from renkei.parts import CapturePart, Clock, Part, Turned
-from renkei.wiring import NO_CAPTURE, file_captures, tab_captures, tabs_of, wire
+from renkei.wiring import NO_CAPTURE, file_captures, metadata_part, tab_captures, tabs_of, wire
 from rules.book import Book
 from rules.durations import Duration
 from rules.errors import Place, refuse
@@ -133,10 +133,12 @@ def capture_parts(
         for name, one in folder.settings.connections.items()
         if one.kind not in NO_CAPTURE and (tabs.get(name) or one.files)
     }
-    return {
+    wanted = chosen(folder, names, watched)
+    captures: dict[str, Callable[[], Part]] = {
         f"capture {name}": partial(kafka_capture_part, folder, tabs, name, address, framing, clock, limiting)
-        for name in chosen(folder, names, watched)
+        for name in wanted
     }
+    return {**captures, "watch metadata": lambda: metadata_part(folder, book, None, clock, limiting, wanted)}
 
 
 def kafka_capture_part(

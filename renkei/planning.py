@@ -10,6 +10,7 @@ from rules.durations import Duration
 from rules.source import read_yaml
 from rules.validation import validate
 from sandbox.faults import Fault, What
+from sandbox.salesforce.changes import Planned, Spoil
 from sandbox.server import Sandbox
 
 
@@ -50,12 +51,24 @@ class PlannedFault(BaseModel):
         )  # fmt: skip
 
 
+class PlannedEvent(BaseModel):
+    """What goes wrong with Salesforce's change events (Pub/Sub) of one object."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    tab: str = Field(description="The object.")
+    do: Spoil = Field(description="A gap, one that names no record, an overflow, or an event lost or repeated.")
+    times: int = Field(1, ge=1, description="How many events.")
+    skip: int = Field(0, ge=0, description="How many events pass before.")
+
+
 class FaultsFile(BaseModel):
     """The whole file; ``ahead`` is by how much a CRM's own clock is wrong."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     faults: list[PlannedFault] = []
+    events: list[PlannedEvent] = []
     ahead: dict[Literal["zoho", "salesforce", "vtiger"], int] = Field({}, description="Seconds; less than 0: behind.")
 
 
@@ -65,7 +78,7 @@ def read_faults(path: Path) -> FaultsFile:
 
 
 def plan_faults(sandbox: Sandbox, plan: FaultsFile) -> list[str]:
-    """Let it happen in a sandbox that starts now; what will, in words."""
+    """Let it happen in a sandbox that starts now; what will, in words. Raises SandboxError: no such object."""
     told: list[str] = []
     for one in plan.faults:
         crm, fault = sandbox.crm(one.crm), one.fault(sandbox.clock.now())
@@ -75,6 +88,10 @@ def plan_faults(sandbox: Sandbox, plan: FaultsFile) -> list[str]:
             f"{name} {value}" for name, value in one.model_dump(exclude={"crm", "do"}, exclude_defaults=True).items()
             if value != standard.get(name)
         ))  # fmt: skip
+    for event in plan.events:
+        sandbox.salesforce.records(event.tab)  # an object that is not there is told now
+        sandbox.pubsub.service.log.plan(Planned(event.do, event.tab, event.times, event.skip))
+        told.append(f"salesforce: {event.do} for {event.times} events of {event.tab}")
     for name, seconds in plan.ahead.items():
         sandbox.crm(name).clock.ahead = seconds * 1000
         told.append(f"{name}: its clock is {seconds} s ahead")

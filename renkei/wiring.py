@@ -2,7 +2,7 @@
 
 import fcntl
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from connectors.waves import Threads
 from connectors.worker import Worker
 from renkei.folder import Folder, with_metadata
 from renkei.history import HistoryPart
+from renkei.learning import MetadataPart
 from renkei.limiting import Limiting, keeper, note_of
 from renkei.logged import LANES, LoggedCommands
 from renkei.moving import refuse_moved
@@ -237,8 +238,32 @@ def parts(
                 opening[f"worker {name}" if lane == "live" else f"worker {name} {lane}"] = part
         if connection.kind not in NO_CAPTURE and not history:
             opening[f"capture {name}"] = partial(_capture_or_idle, folder, book, name, file, clock, limiting)
+    if not history:
+        opening["metadata"] = lambda: metadata_part(folder, book, file, clock, limiting)
     opening["flow"] = lambda: FlowPart(open_flow(folder, book, file, say=say), history=history)
     return opening
+
+
+def metadata_part(
+    folder: Folder, book: Book, file: Path | None, clock: Clock, limiting: Limiting, names: Collection[str] = ()
+) -> MetadataPart:
+    """What looks for drift in these connections, or all; what it asks counts, as the capture's requests do."""
+    asked = [(name, tabs) for name, tabs in asked_of(folder, book).items() if name in (names or {name})]
+    return MetadataPart(
+        folder, {name: partial(_described, folder, name, tabs, file, clock, limiting) for name, tabs in asked}
+    )
+
+
+def _described(
+    folder: Folder, name: str, tabs: Sequence[str], file: Path | None, clock: Clock, limiting: Limiting
+) -> ConnectionMetadata:
+    wired, store = wire(folder, name), Store(file) if file is not None else None
+    try:
+        limiter = limiting.of(name, wired.connector, store)
+        return wired.connector.describe(metered(wired.send, wired.connector, limiter, clock), tabs)
+    finally:
+        if store is not None:
+            store.close()
 
 
 def history_part(folder: Folder, book: Book, file: Path) -> HistoryPart:

@@ -17,12 +17,12 @@ from connectors.salesforce.describe import describe
 from connectors.salesforce.mail import Mail
 from connectors.salesforce.notes import Note
 from connectors.salesforce.permissions import missing
-from connectors.salesforce.rows import MOST, Rows
+from connectors.salesforce.rows import CHUNKS, MOST, Rows
 from connectors.salesforce.session import Login
 from connectors.salesforce.tasks import create_activity
 from connectors.salesforce.topics import Tag, Untag
 from connectors.salesforce.values import is_id
-from connectors.salesforce.watching import watch
+from connectors.salesforce.watching import unheard, watch
 from connectors.settings import ConnectionSettings
 from connectors.tasks import ACTIVITIES
 from schemas.abilities import Abilities
@@ -37,7 +37,7 @@ _ROWS = frozenset({"create", "update", "upsert", "delete", "link", "unlink", *AC
 
 
 class SalesforceConnector(Connector):
-    """Salesforce by sObject collections: 200 rows per call; a create with a key upserts by external id (D-42).
+    """Salesforce by sObject collections: 200 rows per call, of up to ten objects; a create with a key upserts (D-42).
 
     ``link`` writes a lookup: its field is ``relation``, its value ``to``; ``unlink`` empties it. A ``task`` is a
     create of a Task. A write on a condition (``if_unmodified``) goes alone. The rest is one call per command.
@@ -45,6 +45,7 @@ class SalesforceConnector(Connector):
 
     kind = "salesforce"
     batch: ClassVar[Mapping[str, int]] = {**dict.fromkeys(_ROWS, MOST), READ: reading.MOST}
+    tabs_at_once: ClassVar[Mapping[str, int]] = dict.fromkeys(_ROWS, CHUNKS)
     limits = Limits(per_minute=1200, at_once=8)
     modified_field = "SystemModstamp"
     repeatable = frozenset({READ, "tag", "untag"})
@@ -144,8 +145,12 @@ class SalesforceConnector(Connector):
         """Polls an object by SystemModstamp, or subscribes to its change events (the option ``capture``)."""
         return watch(self.settings, self.metadata, tab, send, fields, self._auth)
 
+    def unwatchable(self, send: Send, tabs: Sequence[str]) -> list[str]:
+        """Objects whose change events nobody may subscribe to, where the option ``capture`` asks for them."""
+        return unheard(self.settings, tabs, send, self._auth)
+
     def describe(self, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
-        """Objects, fields, users, groups and queues."""
+        """Objects, fields, users with their roles, groups and queues."""
         return describe(self.settings.connection, send, tabs)
 
     def missing_permissions(self, send: Send, tabs: Sequence[str]) -> list[str]:

@@ -99,6 +99,16 @@ class Bus:
             self._schemas[schema_id] = EventSchema(told.schema_json)
         return self._schemas[schema_id]
 
+    def refuses(self, topic: str) -> str:
+        """Why nobody here may subscribe to a topic; empty where we may. Raises NotSent."""
+        try:
+            told = self._call("GetTopic", "TopicRequest", "TopicInfo", topic_name=topic)
+        except CaptureFailed as refused:
+            return str(refused)
+        return (
+            "" if told.can_subscribe else "the login may not subscribe to its change events: give it 'View All' on it"
+        )
+
     def subscribe(self, topic: str, replay: bytes) -> "Subscription":
         """The events after a replay id; without one, those from now on."""
         call = self._reach().stream_stream(

@@ -1,10 +1,11 @@
-"""What Salesforce says of its objects, fields, users, groups and queues."""
+"""What Salesforce says of its objects, fields, users with their roles, groups and queues."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.answers import listed, text, whole
 from connectors.base import Request, Send
+from connectors.capture import CaptureFailed
 from connectors.salesforce.answering import rows, told
 from connectors.salesforce.values import API
 from schemas.metadata import ConnectionMetadata, Field, FieldType, Tab, Team, User
@@ -19,6 +20,8 @@ _TYPES: Mapping[str, FieldType] = {
 
 
 _PEOPLE = "Salesforce's users and groups"
+_USERS = "SELECT Id, Name, Email, IsActive, ManagerId FROM User"
+_ROLES = "SELECT Id, UserRole.Name FROM User WHERE UserRoleId != null"
 
 
 def describe(connection: str, send: Send, tabs: Sequence[str]) -> ConnectionMetadata:
@@ -27,10 +30,11 @@ def describe(connection: str, send: Send, tabs: Sequence[str]) -> ConnectionMeta
     for row in _query(send, "SELECT GroupId, UserOrGroupId FROM GroupMember", ("GroupId", "UserOrGroupId")):
         members.setdefault(row["GroupId"], []).append(row["UserOrGroupId"])
     groups = _query(send, "SELECT Id, Name, Type FROM Group")
+    roles = _roles(send)
     return ConnectionMetadata(
         connection=connection,
         tabs={tab: _tab(tab, send) for tab in tabs},
-        users=tuple(_user(row) for row in _query(send, "SELECT Id, Name, Email, IsActive, ManagerId FROM User")),
+        users=tuple(_user(row, roles) for row in _query(send, _USERS)),
         teams=tuple(
             Team(id=row["Id"], name=text(row.get("Name")), members=tuple(members.get(row["Id"], ())))
             for row in groups if text(row.get("Type")) in {"Queue", "Regular"}
@@ -69,11 +73,23 @@ def _values(row: Mapping[str, Any]) -> Iterator[str]:
             yield value["value"]
 
 
-def _user(row: Mapping[str, Any]) -> User:
+def _roles(send: Send) -> Mapping[str, str]:
+    """The roles by user; none where the login may not read them, which ``permissions`` tells."""
+    try:
+        return {row["Id"]: text(_part(row.get("UserRole"), "Name")) for row in _query(send, _ROLES)}
+    except CaptureFailed:
+        return {}
+
+
+def _part(row: object, name: str) -> object:
+    return row.get(name) if isinstance(row, dict) else None
+
+
+def _user(row: Mapping[str, Any], roles: Mapping[str, str]) -> User:
     active = row.get("IsActive") is not False
     return User(
         id=row["Id"], name=text(row.get("Name")), email=text(row.get("Email")), active=active,
-        manager=text(row.get("ManagerId")),
+        manager=text(row.get("ManagerId")), roles=(role,) if (role := roles.get(row["Id"], "")) else (),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from connectors.base import Request, Send
 from connectors.salesforce.values import API
 
 _ABILITIES = {"queryable": "read", "createable": "create", "updateable": "edit", "deletable": "delete"}
-_PEOPLE = {"User": "users", "Group": "groups and queues", "Organization": "the organization's id"}
+_PEOPLE = {"User": "users", "Group": "groups and queues", "UserRole": "roles", "Organization": "the organization's id"}
 
 
 def missing(send: Send, tabs: Sequence[str]) -> list[str]:

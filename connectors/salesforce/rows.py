@@ -1,4 +1,4 @@
-"""Writing rows: collections of up to 200 of one object, and single rows on a condition.
+"""Writing rows: collections of up to 200 rows and ten objects, and single rows on a condition.
 
 Facts: the vendor's pages on sObject Collections (create, update, upsert, delete) and on conditional requests.
 """
@@ -22,6 +22,8 @@ from schemas.metadata import ConnectionMetadata
 from schemas.values import SECOND, Value
 
 MOST = 200
+CHUNKS = 10
+"""Rows of one object that follow each other are a chunk; a collection has so many at most."""
 NEW = frozenset({"create", "upsert"})
 LINKS = frozenset({"link", "unlink"})
 _CHANGING = frozenset({"update", *LINKS})
@@ -174,8 +176,11 @@ def written(command: Command) -> dict[str, Any]:
 
 
 def _order(commands: Sequence[Command]) -> list[int]:
-    """The places of the commands in the order of the rows: those of one parent together, so that locks are rare."""
-    return sorted(range(len(commands)), key=lambda place: (*_parent(commands[place]), place))
+    """The places of the commands in the order of the rows: one chunk per object, in it those of one parent together.
+
+    So ten objects fit into a request, and locks are rare.
+    """
+    return sorted(range(len(commands)), key=lambda place: (commands[place].tab, *_parent(commands[place]), place))
 
 
 def _parent(command: Command) -> tuple[str, str]:

@@ -70,6 +70,8 @@ class Verdicts:
         code = text(error.get("errorCode"))
         if response.status >= 500 or not code or response.status < 300:
             return unreadable(commands, response)
+        if len({command.tab for command in commands}) > 1:  # each tab is tried alone next, and told what is wrong
+            return retry(commands, f"{code} of one object: nothing was written")
         guilty = self._guilty(commands, error) if code in _OF_THE_BODY and len(commands) > 1 else commands
         return [
             self.failure(command, error)

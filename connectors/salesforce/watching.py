@@ -45,6 +45,23 @@ def watch(
     )
 
 
+def unheard(settings: ConnectionSettings, tabs: Sequence[str], send: Send, auth: Auth | None) -> list[str]:
+    """Sentences about objects whose topic is not there, or not for this login; nothing where objects are polled.
+
+    Raises NotSent or NoAnswer.
+    """
+    if settings.options.get("capture") != "pubsub" or auth is None:
+        return []
+    bus = Bus(
+        lambda: dial(settings.options.get("pubsub_url", URL), settings.allow_private),
+        _Login(settings, send, auth).proof,
+    )
+    try:
+        return [f"{tab}: {why}" for tab in tabs if (why := bus.refuses(topic_of(tab)))]
+    finally:
+        bus.close()
+
+
 def topic_of(tab: str) -> str:
     """``Lead`` is told of under ``/data/LeadChangeEvent``, ``Visit__c`` under ``/data/Visit__ChangeEvent``."""
     return f"/data/{tab[:-1] if tab.endswith('__c') else tab}ChangeEvent"

@@ -29,7 +29,8 @@ def price(request: Request) -> int:
 def usage(response: Response) -> Sequence[Usage]:
     """``X-API-CREDITS-REMAINING``, which Zoho tells once half of the day's credits are spent."""
     left = response.headers.get("x-api-credits-remaining", "")
-    return (Usage(quota="day", left=int(left)),) if left.isascii() and left.isdigit() else ()
+    told = left.isascii() and left.isdigit()
+    return (Usage(quota="day", left=int(left), from_half=True),) if told else ()
 
 
 def pressure(response: Response) -> Pressure | None:

@@ -22,7 +22,10 @@ def missing(send: Send, tabs: Sequence[str], options: Mapping[str, str]) -> list
 def _optional(tabs: Sequence[str], options: Mapping[str, str]) -> Iterator[tuple[str, Request]]:
     """What is needed only where the connection's options ask for it."""
     if options.get(URL):
-        yield "ZohoCRM.notifications.READ", _get("/actions/watch", channel_id="1")
+        yield "ZohoCRM.notifications.ALL", _get("/actions/watch", channel_id="1")
+        yield "ZohoCRM.notifications.ALL", json_request("POST", f"{API}/actions/watch", {"watch": []})
+    for tab in tabs[:1]:  # a mail without recipients reaches nobody; the scope is one for all modules
+        yield "ZohoCRM.send_mail.all.CREATE", json_request("POST", f"{API}/{tab}/1/actions/send_mail", {"data": []})
     for tab in tabs if options.get(CHANGE_OWNER) == "true" else ():
         yield "ZohoCRM.change_owner.CREATE", json_request("POST", f"{API}/{tab}/actions/change_owner", {"ids": []})
 

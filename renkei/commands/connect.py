@@ -150,5 +150,7 @@ def _tell(name: str, tried: Tried, where: str, following: str) -> None:
         typer.echo("What this login may not do, and the workflows may need:")
         for sentence in tried.missing:
             typer.echo(f"  {sentence}")
+    if tried.unasked:
+        typer.echo(f"What this login may not do could not be asked ({tried.unasked}); look again: renkei doctor")
     typer.echo(f"Written: the connection in renkei.yaml; its secrets are kept in {where}.")
     typer.echo(f"Next: {following}")

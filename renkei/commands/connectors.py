@@ -1,11 +1,13 @@
 """``renkei connectors``: apply commands from a broker in the CRMs."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from renkei.checking import refreshed
 from renkei.contracts import Contracts
 from renkei.folder import Folder
 from renkei.kafka_parts import capture_parts, connector_parts
@@ -16,7 +18,6 @@ from renkei.runner import wall_clock
 from renkei.serving import serve
 from renkei.streaming import registry_of
 from renkei.topology import require_topics
-from renkei.wiring import asked_of, discover
 from rules.book import Book
 
 NamesArgument = Annotated[
@@ -61,8 +62,7 @@ def begun(path: Path, broker: str, offline: bool, state: Path | None = None) -> 
     project = opened_folder(path, state)
     address = broker_of(project, broker)
     if not offline:
-        asked = asked_of(project, project.compile().book)
-        project = discover(project, asked) if asked else project
+        project = refreshed(project, partial(typer.echo, err=True))
     edition = project.compile()
     edition.problems.refuse()
     require_topics(project, edition.book, address)

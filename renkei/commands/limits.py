@@ -100,7 +100,7 @@ def _table(lines: list[_Line]) -> Table:
             table.add_row(name, "-", "-", _number(allowed.per_day), _number(allowed.per_minute), f"{allowed.at_once}")
             continue
         table.add_row(
-            name, f"{seen.used:,}", _number(seen.left), _number(seen.of), _part(seen.minute_left, seen.per_minute),
+            name, f"{seen.used:,}", _number(seen.left), _of(seen), _part(seen.minute_left, seen.per_minute),
             f"{seen.concurrency} of {seen.at_once}", f"{seen.retries_left}", _ends(seen), _shares(seen),
         )  # fmt: skip
     return table
@@ -132,6 +132,10 @@ def _ends(seen: View) -> str:
 
 def _part(left: int | None, most: int | None) -> str:
     return "no limit" if most is None else f"{left or 0} now, {most:,}"
+
+
+def _of(seen: View) -> str:
+    return f"{seen.at_least:,} or more" if seen.of is None and seen.at_least else _number(seen.of)
 
 
 def _number(value: int | None) -> str:

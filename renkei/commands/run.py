@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from renkei.bars import LoadBars, bars
+from renkei.checking import refreshed
 from renkei.commands.connectors import begun
 from renkei.contracts import Contracts
 from renkei.folder import Folder
@@ -19,7 +20,7 @@ from renkei.parts import CapturePart, FlowPart, Part, WorkerPart
 from renkei.runner import settle, wall_clock
 from renkei.serving import serve
 from renkei.streaming import registry_of
-from renkei.wiring import asked_of, discover, locked, parts
+from renkei.wiring import locked, parts
 from rules.book import Book
 from schemas.topics import PARKED
 
@@ -44,8 +45,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a person may type
             return
         project = opened_folder(folder, state)
         if not offline:
-            asked = asked_of(project, project.compile().book)
-            project = discover(project, asked) if asked else project
+            project = refreshed(project, _say, strict=once)
         edition = project.compile()
         edition.problems.refuse()
         with locked(project.state) as file:

@@ -12,7 +12,7 @@ from rules.criteria.scope import Scope, Unknown, Verdict
 from schemas.metadata import ConnectionMetadata, User
 from schemas.values import Value, fold, is_empty
 
-_Question: TypeAlias = Callable[[User, ConnectionMetadata, Value], bool]
+_Question: TypeAlias = Callable[[User, ConnectionMetadata, Value], Verdict]
 
 _MOST_LEVELS: Final = 50
 """Managers above a user; a ring of managers ends here too."""
@@ -20,7 +20,7 @@ _MOST_LEVELS: Final = 50
 
 @verdict_of.register(t.UserTest)
 def _(node: t.UserTest, context: Context) -> Test:
-    """Unknown while the connection's users are not known; false of a user that it does not know."""
+    """Unknown while the connection's users, teams or roles are not known; false of a user that it does not know."""
     if node.relation == "owner of" and node.who is not None:
         calendar = context.calendar
         test = both(node.left, node.who, context, lambda one, other: equal(one, other, calendar))
@@ -44,7 +44,7 @@ def _known_user(node: t.UserTest, context: Context) -> Test:
         if known is None:
             return None
         user = user_named(found, known)
-        return user is not None and asked(user, known, other)
+        return False if user is None else asked(user, known, other)
 
     return test
 
@@ -52,14 +52,24 @@ def _known_user(node: t.UserTest, context: Context) -> Test:
 def _question(node: t.UserTest) -> _Question:
     name = fold(node.name)
     if node.relation == "in team":
-        return lambda user, known, other: any(
-            user.id in team.members for team in known.teams if name in (fold(team.name), fold(team.id))
-        )
+        return lambda user, known, other: _in_team(user, known, name)
     if node.relation == "in role":
-        return lambda user, known, other: name in map(fold, user.roles)
+        return lambda user, known, other: _in_role(user, known, name)
     if node.relation == "reports to":
         return _reports_to
     return lambda user, known, other: user.active
+
+
+def _in_team(user: User, known: ConnectionMetadata, name: str) -> Verdict:
+    """Unknown where the CRM names its teams and not who is in them, as Vtiger does: unknown is not false (D-04)."""
+    if known.teams and not any(team.members for team in known.teams):
+        return None
+    return any(user.id in team.members for team in known.teams if name in (fold(team.name), fold(team.id)))
+
+
+def _in_role(user: User, known: ConnectionMetadata, name: str) -> Verdict:
+    """Unknown where the login may not read anybody's role."""
+    return name in map(fold, user.roles) if any(one.roles for one in known.users) else None
 
 
 def user_named(value: Value, known: ConnectionMetadata) -> User | None:

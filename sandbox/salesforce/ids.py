@@ -8,6 +8,7 @@ PREFIXES = {
     "Event": "00U", "Group": "00G", "GroupMember": "011", "Case": "500", "Campaign": "701", "Contract": "800",
     "Product2": "01t", "Topic": "0TO", "TopicAssignment": "0ez", "ContentNote": "069", "ContentDocumentLink": "06A",
     "ProcessInstance": "04g", "ProcessInstanceWorkitem": "04i", "Organization": "00D", "LeadStatus": "01J",
+    "UserRole": "00E",
 }  # fmt: skip
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase

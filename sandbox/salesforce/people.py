@@ -1,4 +1,4 @@
-"""Salesforce's users and groups as objects that can be queried, and its queues as groups."""
+"""Salesforce's users, roles and groups as objects that can be queried, and its queues as groups."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -14,7 +14,9 @@ _USER = (
     *(Field(name=name, type="text") for name in ("Name", "Username", "FirstName", "LastName", "Email", "UserType")),
     Field(name="IsActive", type="boolean"),
     Field(name="ManagerId", type="user", refers_to=("User",)),
+    Field(name="UserRoleId", type="lookup", refers_to=("UserRole",)),
 )
+_ROLE = tuple(Field(name=name, type="text") for name in ("Name", "DeveloperName"))
 _GROUP = tuple(Field(name=name, type="text") for name in ("Name", "DeveloperName", "Type", "Email"))
 _MEMBER = (
     Field(name="GroupId", type="lookup", refers_to=("Group",)),
@@ -47,16 +49,28 @@ class People:
 
 
 def people(store: Store) -> dict[str, People]:
-    """User, Group and GroupMember over a store."""
+    """User, UserRole, Group and GroupMember over a store."""
     known = store.metadata
     return {
-        "User": People("User", _USER, lambda: map(_user, known.users)),
+        "User": People("User", _USER, lambda: (_user(one, _role_ids(known.users)) for one in known.users)),
+        "UserRole": People("UserRole", _ROLE, lambda: map(_role, _role_ids(known.users).items())),
         "Group": People("Group", _GROUP, lambda: map(_group, known.teams)),
         "GroupMember": People("GroupMember", _MEMBER, lambda: _members(known.teams)),
     }
 
 
-def _user(user: User) -> dict[str, Value]:
+def _role_ids(users: Iterable[User]) -> dict[str, str]:
+    """The id of every role by its name."""
+    names = sorted({role for user in users for role in user.roles})
+    return {name: make_id("00E", number) for number, name in enumerate(names, 1)}
+
+
+def _role(named: tuple[str, str]) -> dict[str, Value]:
+    name, role_id = named
+    return {"Id": role_id, "Name": name, "DeveloperName": name.replace(" ", "_")}
+
+
+def _user(user: User, role_ids: Mapping[str, str]) -> dict[str, Value]:
     first, _, last = user.name.rpartition(" ")
     return {
         "Id": user.id,
@@ -68,6 +82,7 @@ def _user(user: User) -> dict[str, Value]:
         "UserType": "Standard",
         "IsActive": user.active,
         "ManagerId": user.manager or None,
+        "UserRoleId": role_ids[user.roles[0]] if user.roles else None,
     }
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,28 @@ import pytest
 import trustme
 
 from connectors.dialling import dial
+from renkei.checking import refreshed
 from renkei.doctor import Finding, examined
 from renkei.drift import changes
 from renkei.folder import Folder, read_folder, with_metadata
+from renkei.limiting import Limiting
 from renkei.parts import position_note
-from renkei.wiring import FILE
+from renkei.wiring import FILE, metadata_part
+from rules.errors import WorkflowError
+from sandbox.faults import Fault
+from sandbox.salesforce.emulator import Salesforce
 from sandbox.server import Sandbox
 from schemas.metadata import ConnectionMetadata, Field, Tab, Team, User
+from schemas.values import HOUR
 from streams.store import Store
 from tests.cli.door import renkei
+from tests.sandbox.zoho_seed import journey
 
 SETTINGS = """
 project: shop
 connections:
-  zoho: {{kind: zoho, url: '{url}', allow_private: true, key_field: Renkei_Key, poll: 1 minute}}
+  zoho: {{kind: zoho, url: '{url}', allow_private: true, key_field: Renkei_Key, poll: 1 minute,
+         may_delete: {may_delete}}}
   mail: {{kind: email, url: 'smtp://{mail}', allow_private: true, sender: a@example.com}}
 """
 WORKFLOW = """
@@ -58,12 +67,17 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def folder(sandbox: Sandbox, tmp_path: Path) -> Folder:
     """A project that has learned what its CRM holds."""
-    (tmp_path / "workflows").mkdir()
-    (tmp_path / "workflows" / "demos.yaml").write_text(WORKFLOW, encoding="utf-8")
+    return project_of(sandbox, tmp_path, WORKFLOW)
+
+
+def project_of(sandbox: Sandbox, path: Path, workflow: str, may_delete: str = "[]") -> Folder:
+    (path / "workflows").mkdir()
+    (path / "workflows" / "demos.yaml").write_text(workflow, encoding="utf-8")
     mail = f"{sandbox.mail.host}:{sandbox.mail.port}"
-    (tmp_path / "renkei.yaml").write_text(SETTINGS.format(url=sandbox.zoho.url, mail=mail), encoding="utf-8")
+    settings = SETTINGS.format(url=sandbox.zoho.url, mail=mail, may_delete=may_delete)
+    (path / "renkei.yaml").write_text(settings, encoding="utf-8")
     secrets = {f"RENKEI_ZOHO_{name.upper()}": value for name, value in sandbox.zoho.credentials.items()}
-    return with_metadata(read_folder(tmp_path, secrets), {"zoho": known_of(sandbox)})
+    return with_metadata(read_folder(path, secrets), {"zoho": known_of(sandbox)})
 
 
 def known_of(sandbox: Sandbox) -> ConnectionMetadata:
@@ -113,6 +127,92 @@ def test_refused_credentials_say_how_to_renew_them(folder: Folder) -> None:
     (problem,) = broken(list(examined(wrong)))
     assert "login was refused (invalid_code)" in problem
     assert problem.endswith("-> renkei connect zoho --name zoho")
+
+
+PLAIN = "[{notify: sato@example.com, subject: x, text: x}]"
+
+
+@pytest.mark.parametrize(
+    ("actions", "needed"),
+    [
+        (PLAIN, []),
+        ("[{delete: deal}]", ["ZohoCRM.modules.Deals.DELETE"]),
+        ("[{delete: demo}]", []),
+        ("[{email: a@example.com, on: deal, subject: x, text: x}]", ["ZohoCRM.send_mail.all.CREATE"]),
+        ("[{tag: deal, tags: [受注]}]", ["ZohoCRM.modules.Deals.UPDATE"]),
+    ],
+)
+def test_a_missing_permission_is_broken_only_where_a_rule_needs_it(
+    tmp_path: Path, actions: str, needed: list[str]
+) -> None:
+    everything_else = (
+        "ZohoCRM.settings.ALL", "ZohoCRM.users.READ", "ZohoCRM.coql.READ", "ZohoCRM.modules.Demos.ALL",
+        "ZohoCRM.modules.Deals.READ", "ZohoCRM.modules.Deals.CREATE",
+    )  # fmt: skip
+    rules = WORKFLOW.partition("rules:")[0] + (
+        'rules:\n  deal:\n    - {name: end, trigger: {becomes: Stage is "Closed Lost"}, actions: ' + actions + "}\n"
+    )
+    with Sandbox(journey(scopes=everything_else)) as poor:
+        folder = project_of(poor, tmp_path, rules, may_delete="[Deals, Demos]")
+        found = [one for one in examined(folder) if one.check == "permissions"]
+    scopes = {one.words.split()[2]: one.grade for one in found}
+    assert set(scopes) == {
+        "ZohoCRM.modules.Deals.DELETE", "ZohoCRM.send_mail.all.CREATE", "ZohoCRM.modules.Deals.UPDATE"
+    }  # fmt: skip
+    assert [scope for scope, grade in scopes.items() if grade == "broken"] == needed
+
+
+SALESFORCE_WORKFLOW = "workflow: w\nmain_tab: a\ntabs:\n  a: {module: salesforce.Contract}\nrules:\n  a: []\n"
+
+
+def salesforce_folder(sandbox: Sandbox, path: Path, workflow: str) -> Folder:
+    settings = (
+        "project: shop\nconnections:\n  salesforce: {{kind: salesforce, url: '{}', login: client_credentials,"
+        " allow_private: true, options: {{capture: pubsub, pubsub_url: '{}'}}}}\n"
+    )
+    (path / "workflows").mkdir()
+    (path / "workflows" / "w.yaml").write_text(workflow, encoding="utf-8")
+    (path / "renkei.yaml").write_text(settings.format(sandbox.salesforce.url, sandbox.pubsub.url), encoding="utf-8")
+    secrets = {f"RENKEI_SALESFORCE_{name.upper()}": value for name, value in sandbox.salesforce.credentials.items()}
+    return read_folder(path, secrets)
+
+
+def test_an_object_without_change_events_is_told_before_a_run_watches_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    """``capture: pubsub`` needs the object to be selected for Change Data Capture; polling needs nothing."""
+    folder = salesforce_folder(sandbox, tmp_path, SALESFORCE_WORKFLOW)
+    assert broken(list(examined(folder))) == []
+    selected = sandbox.pubsub.service._topics
+    topic = selected.pop("/data/ContractChangeEvent")
+    try:
+        (problem,) = broken(list(examined(folder)))
+    finally:
+        selected["/data/ContractChangeEvent"] = topic
+    assert problem.startswith("salesforce capture: Contract: Pub/Sub refused the subscription (topic.not.found)")
+    assert "select the object for Change Data Capture" in problem
+
+
+@pytest.mark.parametrize(
+    ("criteria", "grade"), [('a.Status is "Draft"', "ok"), ('a.OwnerId in role "Sales"', "broken")]
+)
+def test_roles_must_be_seen_where_a_condition_asks_for_them(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, criteria: str, grade: str
+) -> None:
+    workflow = SALESFORCE_WORKFLOW.replace(
+        "  a: []", f"  a:\n    - {{name: r, trigger: created, criteria: '{criteria}', actions: {PLAIN}}}"
+    )
+    folder = salesforce_folder(sandbox, tmp_path, workflow)
+    emulator = sandbox.salesforce._emulator
+    assert isinstance(emulator, Salesforce)
+    monkeypatch.delitem(emulator.tables, "UserRole")
+    found = words(list(examined(folder)), "permissions")
+    assert found.startswith(f"{grade}: The user may not read roles (UserRole)")
+
+
+def test_permissions_that_could_not_be_asked_are_not_taken_for_granted(folder: Folder, sandbox: Sandbox) -> None:
+    sandbox.zoho.faults.add(Fault("reset_before", where="^POST .*/coql"))
+    found = list(examined(folder))
+    assert words(found, "permissions").startswith("warning: what the login may not do could not be asked: connection")
+    assert words(list(examined(folder)), "permissions") == ""
 
 
 def test_a_credentials_file_that_others_can_read_is_told(folder: Folder) -> None:
@@ -166,6 +266,42 @@ def test_check_tells_drift_before_it_learns_anew(
     assert told["problem"] == "zoho.Deals.Stage: the field was of type number and is of type picklist now"
     assert told["hint"] == "Rules that rely on it: demos/tell."
     assert not [one for one in second if "Stage" in one["problem"]], "told once, then learned"
+
+
+def test_a_run_that_begins_tells_drift_and_one_crm_holds_no_other_up(folder: Folder) -> None:
+    said: list[str] = []
+    fresh = refreshed(
+        learned(folder, lambda zoho: zoho["tabs"]["Deals"]["fields"]["Stage"].update(type="number")), said.append
+    )
+    differs = "zoho.Deals.Stage: the field was of type number and is of type picklist now"
+    assert said == [f"{differs}\n  Rules that rely on it: demos/tell."]
+    assert fresh.metadata["zoho"].tabs["Deals"].fields["Stage"].type == "picklist"
+
+    locked_out = replace(folder, environment={**folder.environment, "RENKEI_ZOHO_REFRESH_TOKEN": "wrong"})
+    said.clear()
+    assert refreshed(locked_out, said.append).metadata == folder.metadata
+    assert "login was refused (invalid_code)" in said[0]
+    assert "what was learned before is used" in said[0]
+    with pytest.raises(WorkflowError, match="login was refused"):
+        refreshed(locked_out, said.append, strict=True)
+    with pytest.raises(WorkflowError, match="login was refused"):
+        refreshed(replace(locked_out, metadata={}), said.append)
+
+
+def test_drift_is_told_while_a_project_runs(folder: Folder, sandbox: Sandbox) -> None:
+    """As row G16: a rule is flagged at the next look, not silently dead."""
+    before = learned(folder, lambda zoho: zoho["tabs"]["Deals"]["fields"]["Stage"].update(type="number"))
+    part = metadata_part(before, before.compile().book, folder.state / FILE, lambda: 0, Limiting(before))
+    begun = len(sandbox.zoho.faults.calls())
+    assert [part.turn(now).problem for now in (1_000, HOUR)] == ["", ""]
+    assert len(sandbox.zoho.faults.calls()) == begun, "a run that begins has just looked itself"
+    problem = part.turn(HOUR + 1_000).problem
+    assert "zoho.Deals.Stage: the field was of type number and is of type picklist now (rules: demos/tell)" in problem
+    assert problem.endswith("mend the rules or the CRM: renkei doctor")
+    looked = len(sandbox.zoho.faults.calls())
+    assert part.turn(HOUR + 2_000).problem == problem, "it stays told until it is mended"
+    assert len(sandbox.zoho.faults.calls()) == looked
+    part.close()
 
 
 def of(connection: str = "zoho", users: tuple[User, ...] = (), teams: tuple[Team, ...] = (), **fields: Field) -> Any:

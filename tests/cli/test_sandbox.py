@@ -17,8 +17,11 @@ import requests
 
 from connectors.credentials import Credentials
 from connectors.registry import connect
+from connectors.salesforce.events import EventSchema
 from connectors.settings import ConnectionSettings
+from renkei.planning import FaultsFile, PlannedEvent, plan_faults, read_faults
 from sandbox.ports import free_ports
+from sandbox.server import Sandbox, SandboxError
 
 COMMAND = [sys.executable, "-c", "from renkei.cli import main; main()", "sandbox", "--json"]
 
@@ -118,6 +121,25 @@ def test_what_shall_go_wrong_stands_in_a_file(tmp_path: Path) -> None:
     refused = [answer for answer in answers if answer.status_code == 429]
     assert 8 < len(refused) < 32
     assert {answer.headers["retry-after"] for answer in refused} == {"3"}
+
+
+def test_change_events_go_wrong_as_the_file_says(tmp_path: Path) -> None:
+    file = tmp_path / "storm.yaml"
+    file.write_text("events:\n  - {tab: Contract, do: lose, skip: 1}\n  - {tab: Contract, do: gap}\n", encoding="utf-8")
+    with Sandbox() as sandbox:
+        log = sandbox.pubsub.service.log
+        begun = log.latest()
+        assert plan_faults(sandbox, read_faults(file)) == [
+            "salesforce: lose for 1 events of Contract", "salesforce: gap for 1 events of Contract",
+        ]  # fmt: skip
+        account = sandbox.salesforce.records("Account")[0]["id"]
+        for number in range(4):
+            sandbox.salesforce.insert("Contract", {"AccountId": account, "Zoho_Deal_Id__c": f"{number}"})
+        schema = EventSchema(log.shapes["Contract"].text)
+        told = [schema.read(event.payload, {}).kind for event in log.after(begun, "Contract", 9)]
+        assert told == ["CREATE", "GAP_CREATE", "CREATE"], "the second of four is lost"
+        with pytest.raises(SandboxError, match="has no tab 'Nope'"):
+            plan_faults(sandbox, FaultsFile(events=[PlannedEvent(tab="Nope", do="gap", times=1, skip=0)], ahead={}))
 
 
 def test_a_plan_that_is_wrong_is_told_with_its_place(tmp_path: Path) -> None:

@@ -214,6 +214,7 @@ def test_metadata_is_what_the_seed_says(sandbox: Sandbox, desk: Desk) -> None:
     assert fields["id"].type == "id"
     assert {user.email: user.active for user in found.users} == {user.email: user.active for user in seed.users}
     assert {user.email: user.manager for user in found.users} == {user.email: user.manager for user in seed.users}
+    assert {user.email: user.roles for user in found.users} == {user.email: user.roles for user in seed.users}
     assert {team.name for team in found.teams} >= {team.name for team in seed.teams}
     if desk.kind != "vtiger":  # which does not tell the members of a group
         members = {team.name: set(team.members) for team in found.teams}

@@ -93,6 +93,20 @@ def test_at_four_fifths_those_who_may_wait_are_slowed_and_nobody_is_stopped() ->
     assert sent(one, NOW + waits["bulk"], "bulk") == 0
 
 
+def test_a_quota_of_unknown_size_is_nearly_used_by_what_is_told_of_it() -> None:
+    """Zoho tells only what is left, and only from half of the day's credits on (fact sheet 4)."""
+    one = limiter()
+    one.hear([Usage(quota="day", left=2_000, from_half=True)], NOW)
+    seen = view(one.state(NOW), NOW)
+    assert (seen.left, seen.of, seen.at_least) == (2_000, None, 4_000)
+    assert (one.warning(NOW), sent(one, NOW, "bulk"), sent(one, NOW, "bulk")) == ("", 0, 0)
+    one.hear([Usage(quota="day", left=790, from_half=True)], NOW)
+    assert one.warning(NOW) == "790 of at least 4000 calls of the day are left"
+    assert sent(one, NOW, "bulk") == 0
+    assert sent(one, NOW, "bulk") > MINUTE, "the backlog is slowed"
+    assert sent(one, NOW, "rule") == 0, "rules go on"
+
+
 def test_a_slowed_backlog_never_uses_up_what_is_left() -> None:
     one = limiter(per_day=1_000)
     one.spend(NOW, "rule", 850)
@@ -178,6 +192,21 @@ def test_who_may_wait_leaves_a_place_to_who_may_not() -> None:
     one = limiter(at_once=2)
     with slot(one, NOW, "bulk") as first, slot(one, NOW, "bulk") as second, slot(one, NOW, "rule") as third:
         assert (first, second > 0, third) == (0, True, 0)
+
+
+def test_a_backlog_and_the_capture_come_back_from_a_storm_though_nobody_else_works() -> None:
+    one, now = limiter(at_once=4), NOW
+    for _ in range(6):
+        assert one.enter(now, "bulk") == 0
+        one.leave(0.1)
+        one.press(Pressure(kind="busy"), now)
+        now += MINUTE
+    assert one.state(now).concurrency == 1
+    assert (one.wait(now, "capture"), one.wait(now, "bulk")) == (0, 0)
+    for moment in range(9):
+        assert one.enter(now + moment * SECOND, "bulk") == 0
+        one.leave(0.1)
+    assert one.state(now).concurrency > 1, "and there is room again for what must not wait"
 
 
 @pytest.mark.parametrize("firsts", [0, 1_000, 5_000])

@@ -220,6 +220,40 @@ def test_a_bad_field_in_one_row_spoils_no_other(desk: Desk, lead: str) -> None:
     assert isinstance(outcomes["c2"], Applied)
 
 
+def test_rows_of_several_objects_share_a_call_of_ten_chunks(desk: Desk) -> None:
+    """200 rows and ten chunks per call, sorted by object: rows that come mixed take no more calls than they must."""
+    tabs = ("Lead", "Account", "Contact", "Opportunity")
+    rest = {"Lead": {"LastName": "A"}, "Account": {"Name": "A"}, "Contact": {"LastName": "A"},
+            "Opportunity": {"Name": "A"}}  # fmt: skip
+    records = [(tab, desk.crm.insert(tab, rest[tab])) for _ in range(30) for tab in tabs]
+    desk.crm.faults.forget_calls()
+    name = {"Lead": "LastName", "Account": "Name", "Contact": "LastName", "Opportunity": "Name"}
+    commands = [
+        deed("update", record, f"u{number}", tab, fields={name[tab]: f"値 {number}"})
+        for number, (tab, record) in enumerate(records)
+    ]
+    outcomes = desk.work(*commands)
+    assert all(isinstance(outcome, Applied) for outcome in outcomes.values())
+    told = [desk.crm.record(tab, record) or {} for tab, record in records]
+    assert [one[name[tab]] for (tab, _), one in zip(records, told, strict=True)] == [f"値 {n}" for n in range(120)]
+    assert [call.method for call in desk.crm.faults.calls()] == ["POST", "PATCH"], "the login, and one call for all"
+    deletions = [deed("delete", record, f"d{number}", tab) for number, (tab, record) in enumerate(records)]
+    assert all(isinstance(outcome, Applied) for outcome in desk.work(*deletions).values())
+    assert [call.method for call in desk.crm.faults.calls()] == ["POST", "PATCH", "DELETE"]
+
+
+def test_a_bad_field_of_one_object_spoils_no_other_object(desk: Desk, lead: str) -> None:
+    """Both objects have a field of that name; the request is refused as a whole, and each object is tried alone."""
+    account = desk.crm.insert("Account", {"Name": "A"})
+    bad = deed("update", lead, fields={"Nope__c": 1})
+    good = deed("update", account, "c2", "Account", fields={"Name": "B"})
+    outcomes = desk.work(bad, good)
+    assert isinstance(outcomes["c1"], Rejected)
+    assert isinstance(outcomes["c2"], Applied)
+    writes = [call.status for call in desk.crm.faults.calls() if call.method == "PATCH"]
+    assert writes == [400, 400, 200], "together, then each alone"
+
+
 def test_what_left_the_recycle_bin_before_we_looked_is_told_by_the_log_of_deletions(desk: Desk, lead: str) -> None:
     watching, position, events = desk.connector.capture("Lead", desk.send), None, []
     for number in range(3):
@@ -230,6 +264,13 @@ def test_what_left_the_recycle_bin_before_we_looked_is_told_by_the_log_of_deleti
             inside(desk).sobjects["Lead"].purged.add(lead)
         desk.clock.advance(5 * MINUTE)
     assert [(event.op, event.record_id) for event in events] == [("delete", lead)]
+
+
+def test_roles_that_may_not_be_read_hold_nothing_else_up(desk: Desk) -> None:
+    desk.crm.faults.add(Fault("status", where="UserRole", status=400))
+    found = desk.connector.describe(desk.send, ["Lead"])
+    assert [user.roles for user in found.users] == [()] * len(desk.connector.metadata.users)
+    assert found.tabs["Lead"].fields
 
 
 def test_permissions_that_are_missing_are_told_as_sentences(desk: Desk) -> None:

@@ -89,6 +89,22 @@ def test_nobody_there_means_not_sent() -> None:
     assert CANARY not in str(caught.value)
 
 
+def test_what_cannot_be_reached_is_named_and_only_if_it_is_ours() -> None:
+    """The host of logins is another one than the CRM's; any third host may be made of a record's field."""
+    settings = ConnectionSettings(
+        connection="c", kind="toy", url="http://127.0.0.1:1", login_url="http://accounts.invalid", allow_private=True
+    )
+    for url, named in (
+        ("http://accounts.invalid/oauth/v2/token", "(accounts.invalid)"),
+        ("http://127.0.0.1:1/crm", "(127.0.0.1)"),
+        (f"http://{CANARY}.invalid/", "(127.0.0.1)"),
+    ):
+        with pytest.raises(NotSent) as caught:
+            Transport(settings)(Request(method="GET", path=url))
+        assert named in str(caught.value)
+        assert CANARY not in str(caught.value)
+
+
 def test_a_name_that_does_not_exist_means_not_sent() -> None:
     with transport("http://nowhere.invalid") as send, pytest.raises(NotSent):
         send(ASK)

@@ -138,6 +138,16 @@ def test_a_user_operator_is_unknown_while_the_users_are() -> None:
     assert verdict("Owner is active", deal(Owner="1")) is None
 
 
+@pytest.mark.parametrize("text", ['Owner in team "presales"', 'Owner not in team "presales"', 'Owner in role "Sales"'])
+def test_membership_that_the_crm_does_not_tell_is_unknown_and_not_false(text: str) -> None:
+    """Vtiger names its groups and not who is in them; a login may see users and not their roles."""
+    world = deal(Owner="1")
+    users = tuple(user.model_copy(update={"roles": ()}) for user in USERS.users)
+    teams = tuple(team.model_copy(update={"members": ()}) for team in USERS.teams)
+    world.users = USERS.model_copy(update={"users": users, "teams": teams})
+    assert verdict(text, world) is None
+
+
 def test_a_deal_is_owned_by_the_owner_of_its_account_however_the_crm_names_owners() -> None:
     world = World({"deal": {"id": "1", "Owner": "7"}, "account": {"id": "2", "OwnerId": "7"}})
     assert verdict("Owner is owner of account", world) is True
