@@ -13,9 +13,11 @@ from itertools import islice
 from connectors.kafka_archive import Archive
 from connectors.kafka_io import BrokerAway, Delivered
 from connectors.kafka_ledger import Rows
+from connectors.quota import Spent
 from renkei.doubts import Doubt, LedgerPlace
 from renkei.folder import Folder
 from renkei.kafka_parts import office_of
+from renkei.kafka_sink import SPENT_NOTE, read_spent
 from renkei.lag.opening import GROUP
 from renkei.streaming import Nouns, cluster_of, registry_of
 from rules.book import Book
@@ -173,6 +175,16 @@ class Mirror:
     @property
     def _applied(self) -> list[str]:
         return [name for name, part in self.folder.settings.connections.items() if part.kind != "file"]
+
+    # -- limits ------------------------------------------------------------------
+
+    def spent(self, connection: str) -> Spent:
+        """What a connection's day was used for, as its workers and its capture have noted it (D-101)."""
+        whole = read_spent(self.captured(connection).get(SPENT_NOTE, b""))
+        for rows in self._ledgers[connection].values():
+            for lane in self._lanes(connection).values():
+                whole.join(rows.spent(lane))
+        return whole
 
     # -- what was decided ------------------------------------------------------------------
 

@@ -52,13 +52,13 @@ def _live() -> Iterator[Figure]:
 def _ambiguous() -> Iterator[Figure]:
     twice = unknown = 0
     for kind in KINDS:
-        keyed = ambiguous.broken(kind)
-        stalled = ambiguous.broken(kind, stalls=True, every=11)
-        keyless = ambiguous.broken(kind, keyed=False, every=5)
-        say(f"{kind}: {keyed}, stalled {stalled}, without a key {keyless}")
-        assert keyed.lost == stalled.lost == keyless.lost == 0
-        twice += keyed.twice + stalled.twice + keyless.twice
-        unknown += keyed.unknown + stalled.unknown
+        for stalls in (False, True):
+            keyed = ambiguous.broken_anywhere(kind, stalls=stalls)
+            keyless = ambiguous.broken_anywhere(kind, keyed=False, stalls=stalls)
+            say(f"{kind}, {'stalled' if stalls else 'reset'}: {keyed}, without a key {keyless}")
+            assert keyed.lost == keyless.lost == 0
+            twice += keyed.twice + keyless.twice
+            unknown += keyed.unknown
     yield Figure("ambiguous_effects_twice", twice, "creates with more than one record", "0", (twice,))
     yield Figure("ambiguous_unknown", unknown, "creates with a key that a person must decide", "0", (unknown,))
 

@@ -1,6 +1,6 @@
 """``renkei limits``: what each connection may use of its CRM, and how much of that is left."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.base import Limits
-from connectors.limits import RANKS, read_state
+from connectors.limits import RANKS, Limiter, read_state
 from connectors.registry import kind_of
 from connectors.view import View, view
 from renkei.folder import Folder
@@ -33,9 +33,12 @@ from schemas.values import SECOND, format_instant
 from streams.history import reading
 
 ON_A_BROKER = (
-    "On a broker each worker keeps this in memory and tells it as metrics, renkei_limit_*, at the /metrics of "
-    "`renkei connectors --metrics-port PORT`. Below is what may be used, not what is."
+    "Used is what workers and captures have noted on the broker, five seconds ago at most. The minute, requests at "
+    "once and retries are of each worker: renkei_limit_*, at the /metrics of `renkei connectors --metrics-port PORT`."
 )
+
+
+_OF_THE_DAY = ("used", "left", "of", "ends_at", "by_rank")
 
 
 class _Line(NamedTuple):
@@ -43,6 +46,8 @@ class _Line(NamedTuple):
     allowed: Limits
     view: View | None
     """None until the connection was used."""
+    is_there: bool = False
+    """On a broker: only the day is known of all workers."""
 
 
 def limits(
@@ -56,7 +61,7 @@ def limits(
     with told(as_json):
         project = opened_folder(folder, state)
         there = looked_at(project, broker)
-        lines = list(_lines(project, now, bool(there)))
+        lines = list(_lines(project, now, there))
     following = command_of("status", folder, broker)
     if as_json:
         note = {"note": ON_A_BROKER} if there else {}
@@ -70,23 +75,41 @@ def limits(
     typer.echo(f"Next: {following}")
 
 
-def _lines(folder: Folder, now: int, there: bool) -> Iterator[_Line]:
-    for name, part in folder.settings.connections.items():
-        if part.kind != "file":
-            allowed = limits_of(folder, name, kind_of(part.kind).limits)
-            yield _Line(name, allowed, None if there else _noted(folder, name, now))
+def _lines(folder: Folder, now: int, there: str) -> Iterator[_Line]:
+    allowed = {
+        name: limits_of(folder, name, kind_of(part.kind).limits)
+        for name, part in folder.settings.connections.items()
+        if part.kind != "file"
+    }
+    seen = _noted_there(folder, there, allowed, now) if there else _noted_here(folder, allowed, now)
+    for name, limits in allowed.items():
+        yield _Line(name, limits, seen.get(name), bool(there))
 
 
-def _noted(folder: Folder, name: str, now: int) -> View | None:
+def _noted_here(folder: Folder, names: Iterable[str], now: int) -> dict[str, View]:
     """What the state file says, as of the last seconds of work."""
     if not (folder.state / FILE).is_file():
-        return None
+        return {}
     store = reading(folder.state / FILE)
     try:
-        state = read_state(store.note(note_of(name)))
+        states = {name: read_state(store.note(note_of(name))) for name in names}
     finally:
         store.close()
-    return None if state is None else view(state, now)
+    return {name: view(state, now) for name, state in states.items() if state is not None}
+
+
+def _noted_there(folder: Folder, broker: str, allowed: Mapping[str, Limits], now: int) -> dict[str, View]:
+    """What is noted on the broker, as a worker sees it that has all partitions and is at rest."""
+    from renkei.mirror import mirrored  # noqa: PLC0415 - the broker's libraries, for those who have a broker
+
+    found: dict[str, View] = {}
+    with mirrored(folder, broker) as mirror:
+        for name, limits in allowed.items():
+            limiter, spent = Limiter(limits), mirror.spent(name)
+            if spent.steps:
+                limiter.count_from(spent)
+                found[name] = view(limiter.state(now), now)
+    return found
 
 
 def _table(lines: list[_Line]) -> Table:
@@ -95,21 +118,28 @@ def _table(lines: list[_Line]) -> Table:
     for title in ("used", "left", "of", "per minute", "at once", "retries left", "day ends"):
         table.add_column(title, justify="right")
     table.add_column("used by")
-    for name, allowed, seen in lines:
+    for line in lines:
+        name, allowed, seen, _ = line
         if seen is None:
             table.add_row(name, "-", "-", _number(allowed.per_day), _number(allowed.per_minute), f"{allowed.at_once}")
-            continue
-        table.add_row(
-            name, f"{seen.used:,}", _number(seen.left), _of(seen), _part(seen.minute_left, seen.per_minute),
-            f"{seen.concurrency} of {seen.at_once}", f"{seen.retries_left}", _ends(seen), _shares(seen),
-        )  # fmt: skip
+        else:
+            day = (f"{seen.used:,}", _number(seen.left), _of(seen))
+            table.add_row(name, *day, *_at_work(line, seen), _ends(seen), _shares(seen))
     return table
+
+
+def _at_work(line: _Line, seen: View) -> tuple[str, str, str]:
+    """The minute, requests at once and retries; on a broker what each worker may, since they stand with each."""
+    if line.is_there:
+        return _number(line.allowed.per_minute), f"{line.allowed.at_once}", "-"
+    at_once = f"{seen.concurrency} of {seen.at_once}"
+    return _part(seen.minute_left, seen.per_minute), at_once, f"{seen.retries_left}"
 
 
 def _sentences(line: _Line, now: int) -> Iterator[str]:
     """What a person should know besides."""
     seen = line.view
-    if seen is None:
+    if seen is None or line.is_there:
         return
     if seen.paused_until is not None:
         wait = duration((seen.paused_until - now) / SECOND)
@@ -143,6 +173,10 @@ def _number(value: int | None) -> str:
 
 
 def _as_json(line: _Line) -> dict[str, Any]:
-    seen = {} if line.view is None else msgspec.structs.asdict(line.view)
-    attempts = {} if line.view is None else {"attempts_per_command": round(line.view.attempts_per_command, 3)}
-    return {"connection": line.name, "allowed": msgspec.structs.asdict(line.allowed), **seen, **attempts}
+    allowed = {"connection": line.name, "allowed": msgspec.structs.asdict(line.allowed)}
+    if line.view is None:
+        return allowed
+    seen = msgspec.structs.asdict(line.view)
+    if line.is_there:
+        return allowed | {name: seen[name] for name in _OF_THE_DAY}
+    return {**allowed, **seen, "attempts_per_command": round(line.view.attempts_per_command, 3)}

@@ -71,11 +71,6 @@ def test_before_the_first_call_the_limits_are_told(tmp_path: Path) -> None:
     assert renkei("limits", path).code == 0
 
 
-def test_on_a_broker_it_says_where_to_look(path: Path) -> None:
-    answer = renkei("limits", path, "--broker", "kafka://localhost:1")
-    assert (answer.code, "renkei connectors --metrics-port PORT" in answer.out) == (0, True)
-
-
 @pytest.mark.parametrize("wrong", ["per_day: 0", "per_minute: many", "per_hour: 5"])
 def test_wrong_limits_are_refused_with_their_place(tmp_path: Path, wrong: str) -> None:
     path = project(tmp_path, RULES, settings=CRM.replace("kind: zoho", f"kind: zoho, limits: {{{wrong}}}"))

@@ -13,7 +13,9 @@ from connectors.kafka_bench import AGAIN
 from connectors.kafka_io import Admin, Outgoing, Producer
 from connectors.kafka_ledger import Row, Rows
 from connectors.ledger import Entry
+from connectors.quota import Quota, Spent
 from renkei.contracts import Contracts
+from renkei.kafka_sink import SPENT_NOTE
 from renkei.parts import loaded_marker, progress_note
 from sandbox.broker.cluster import Cluster
 from schemas import keys
@@ -21,7 +23,7 @@ from schemas.codec import pack, to_json
 from schemas.commands import Applied, Command, Report, Uncertain
 from schemas.decisions import Decision
 from schemas.events import ChangeEvent
-from schemas.values import id_of
+from schemas.values import DAY, id_of
 from streams.wire import MARKER
 from tests.cli.door import Answer, project, renkei
 from tests.connectors.fakes import create
@@ -213,6 +215,24 @@ def _look_at_explain(shop: Shop, command: Command) -> None:
     assert "no record D7 is known" in shop.type("explain", "D7", shop.path).err
     refused = shop.type("explain", "D1", shop.path, "--at", "2026-01-01")
     assert (refused.code, "cannot be looked at on a broker" in refused.err) == (1, True)
+
+
+def test_what_is_used_of_a_day_is_told_of_all_workers_and_the_capture(shop: Shop) -> None:
+    settings = (shop.path / "renkei.yaml").read_text(encoding="utf-8")
+    (shop.path / "renkei.yaml").write_text(settings.replace("kind: zoho,", "kind: zoho, limits: {per_day: 700},"))
+    assert "used" not in shop.type("limits", shop.path, "--json").json["limits"][0], "nobody was at work yet"
+    step = Quota(DAY).step(now())
+    for number, lane in enumerate(("live", "bulk")):
+        news = Spent({step: {"rule": 100, "bulk": number}})
+        shop.write(Rows("main").outgoing_spent("ledger.zoho", number, lane, news))
+    noted = pack(Spent({step: {"capture": 50}}))
+    shop.write(Outgoing("positions.zoho", keys.in_workspace("main", SPENT_NOTE), noted, (), 0))
+    line = shop.type("limits", shop.path, "--json").json["limits"][0]
+    assert (line["used"], line["left"], line["of"]) == (251, 449, 700)
+    assert line["by_rank"] == {"rule": 200, "bulk": 1, "capture": 50}
+    answer = shop.type("limits", shop.path)
+    assert (answer.code, "renkei_limit_*" in answer.out) == (0, True)
+    assert "251" in answer.out
 
 
 def test_before_the_streams_ever_ran_all_waits(shop: Shop) -> None:
