@@ -109,10 +109,11 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         batches = {}
         for tp in active_partitions & consumer.assignment():
             known, end = consumer.last_stable_offset(tp), await consumer.position(tp)
-            owner.is_behind[tp] = known is None or end < known
             records = unpacking.ours(fetched.get(tp, []))
             start = owner.read_up_to.get(tp, records[0].offset if records else end)
+            # In this order: runners ask from another thread, and this batch is not with them yet.
             owner.read_up_to[tp] = end
+            owner.is_behind[tp] = known is None or end < known
             if start < end:
                 batches[tp] = Batch(owner.cluster.name(tp.topic), tp.partition, start, end, records)
         return batches
@@ -201,9 +202,10 @@ class BatchConsumer(driver.Consumer):
         """Hand over no more batches of these."""
         self.open -= {self._tp(*one) for one in partitions}
 
-    def behind(self, partitions: Iterable[tuple[str, int]]) -> bool:
-        """Whether any of these has something to read, or was not asked yet."""
-        return any(self.is_behind.get(self._tp(*one), True) for one in partitions)
+    def behind(self, ends: Mapping[tuple[str, int], int]) -> bool:
+        """Whether any of these has something to read, or on its way, behind its offset here; or was not asked yet."""
+        asked = ((self._tp(*one), end) for one, end in ends.items())
+        return any(self.is_behind.get(tp, True) or self.read_up_to.get(tp, 0) > end for tp, end in asked)
 
     def let(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Hand over batches of these again."""
@@ -249,9 +251,9 @@ class StreamsGate:
         """Hand over no more."""
         self._consumer.shut(partitions)
 
-    def behind(self, partitions: Iterable[tuple[str, int]]) -> bool:
+    def behind(self, ends: Mapping[tuple[str, int], int]) -> bool:
         """Whether something is left to read."""
-        return self._consumer.behind(partitions)
+        return self._consumer.behind(ends)
 
     def let(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Hand over again."""

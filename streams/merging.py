@@ -74,9 +74,9 @@ class Merge:
         skipped, self._skips = sorted(self._skips), set()
         return [Piece(topic, [], self._inlets[topic].end) for topic in skipped]
 
-    def empty(self) -> list[str]:
-        """The topics of which nothing waits."""
-        return [topic for topic, inlet in self._inlets.items() if not inlet.records]
+    def empty(self) -> dict[str, int]:
+        """The topics of which nothing waits, with the offset up to which they were read."""
+        return {topic: inlet.end for topic, inlet in self._inlets.items() if not inlet.records}
 
     def take(self, most: int) -> list[Piece]:
         """The oldest records, up to about so many, in pieces of one topic each; ties go by ``order``, then by name.

@@ -52,8 +52,8 @@ class Gate(Protocol):
         """Hand over batches of these partitions again, from where they were shut."""
         ...
 
-    def behind(self, partitions: Iterable[tuple[str, int]]) -> bool:
-        """Whether any of these has something to read that was not read yet, or nobody knows."""
+    def behind(self, ends: Mapping[tuple[str, int], int]) -> bool:
+        """Whether any of these partitions has something behind its offset here, or nobody knows."""
         ...
 
     async def ends(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
@@ -319,14 +319,13 @@ class Runner:
 
     def _is_ready(self, host: PartitionHost) -> bool:
         """Whether to take what waits: no topic of which nothing is here is behind, or it was waited for long enough."""
-        if self._gaps:
-            return True
-        if not self._merge.count:
-            return False
-        empty = [(topic, host.number) for topic in self._merge.empty()]
-        if not empty or self._merge.count > MOST_WAITING or not self._owner.gate.behind(empty):
+        if self._gaps or not self._merge.count:
+            return bool(self._gaps)
+        empty = {(topic, host.number): end for topic, end in self._merge.empty().items()}
+        if not empty or not self._owner.gate.behind(empty):
             self._waits_since = None
             return True
+        self._owner.gate.let(empty)  # the others may have enough waiting
         now = time.monotonic()
         self._waits_since = self._waits_since or now
         return now - self._waits_since > (LONGEST_STRAGGLER if host.is_history else LONGEST_TAB)
@@ -341,7 +340,7 @@ class Runner:
         for piece in [] if self._paused else self._merge.skips():
             self._fold(host, piece)
         self._taken, most, end = 0, 1 if self._careful else MOST_RECORDS, time.monotonic() + LONGEST_TURN
-        while self._merge.count and not self._paused and self._is_ready(host) and self._taken < most:
+        while self._merge.count and not (self._paused or self._gaps) and self._is_ready(host) and self._taken < most:
             if time.monotonic() > end:
                 break
             for piece in self._merge.take(1 if self._careful else SLICE):

@@ -16,7 +16,7 @@ from schemas import topics as names
 from schemas.events import ChangeEvent
 from schemas.keys import in_workspace
 from schemas.values import DAY
-from streams import partition_log
+from streams import partition_log, runner
 from streams.faust_runtime import Streams
 from streams.merging import Batch
 from streams.partitions import Partitions
@@ -223,6 +223,15 @@ def test_a_batch_that_was_skipped_is_noticed_and_read_again(serving: Serving) ->
     assert ids(crm) == alone(("D1",))
 
 
+def test_a_batch_that_was_read_and_is_not_with_its_runner_yet_counts_as_behind(serving: Serving) -> None:
+    """It is on its way from the reading thread: others of its time, or later ones, wait for it."""
+    service = serving(workspaces("main"), partitions=1)
+    play(driver(service), "D1", "D2")
+    gate, end = service.programs[0].partitions.gate, ends(service)[DEALS]
+    until(lambda: not gate.behind({(DEALS, 0): end}), "all is read")
+    assert gate.behind({(DEALS, 0): end - 1})
+
+
 async def skip_ahead(program: Streams, service: Service) -> None:
     """The consumer hands over something that does not follow."""
     start = (await service.ends([(DEALS, 0)]))[(DEALS, 0)] + 5
@@ -263,6 +272,23 @@ def test_a_program_that_ends_leaves_the_group_told(serving: Serving, monkeypatch
     assert told(service) == {}
     service.end()
     assert told(service) == ends(service)
+
+
+@pytest.mark.parametrize(("longest", "fewest", "most"), [(0.0, 8, 40), (60.0, 1, 4)])
+def test_a_backlog_is_committed_as_one_but_not_longer_than_a_rebalance_may_wait(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, longest: float, fewest: int, most: int
+) -> None:
+    monkeypatch.setattr(runner, "SLICE", 5)
+    monkeypatch.setattr(runner, "LONGEST_TURN", longest)
+    service = serving(workspaces("main"), partitions=1)
+    crm, deals = driver(service), [f"D{number}" for number in range(40)]
+    service.end()
+    before = service.meter.commits
+    crm.runtime.append(won(crm, *deals))
+    service.begin()
+    crm.settle()
+    assert ids(crm) == alone(tuple(deals))
+    assert fewest <= service.meter.commits - before <= most
 
 
 def test_what_one_program_could_not_tell_the_next_one_tells(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
