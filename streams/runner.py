@@ -341,11 +341,11 @@ class Runner:
             self._fold(host, piece)
         self._taken, most, end = 0, 1 if self._careful else MOST_RECORDS, time.monotonic() + LONGEST_TURN
         while self._merge.count and not (self._paused or self._gaps) and self._is_ready(host) and self._taken < most:
-            if time.monotonic() > end:
-                break
             for piece in self._merge.take(1 if self._careful else SLICE):
                 self._fold(host, piece)
                 self._taken += len(piece.records)
+            if time.monotonic() > end:
+                break
             await asyncio.sleep(0)  # other partitions' transactions go on meanwhile
         if not self._paused:
             host.ticks(self._owner.clock())
