@@ -44,13 +44,13 @@ class Counted:
     """A meter that remembers, and wakes whoever waits for something to be committed."""
 
     def __init__(self) -> None:
-        self.taken = self.commits = 0
+        self.taken = self.largest = 0
         self.stalls: set[tuple[str, int]] = set()
         self.committed = asyncio.Event()
 
     def events(self, host: str, partition: int, count: int, seconds: float) -> None:
         self.taken += count
-        self.commits += 1
+        self.largest = max(self.largest, count)
         self.committed.set()
 
     def parked(self, topic: str, count: int) -> None:

@@ -274,22 +274,19 @@ def test_a_program_that_ends_leaves_the_group_told(serving: Serving, monkeypatch
     assert told(service) == ends(service)
 
 
-@pytest.mark.parametrize("longest", [0.0, 60.0])
-def test_a_backlog_is_committed_as_one_but_not_longer_than_a_rebalance_may_wait(
-    serving: Serving, monkeypatch: pytest.MonkeyPatch, longest: float
-) -> None:
-    """In slices of five, a hundred deals are twenty transactions where each ends after its first slice."""
-    monkeypatch.setattr(runner, "SLICE", 5)
-    monkeypatch.setattr(runner, "LONGEST_TURN", longest)
+def test_a_turn_that_has_lasted_ends_with_its_slice(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebalance waits for the transaction in flight; a backlog would be taken as one otherwise."""
     service = serving(workspaces("main"), partitions=1)
     crm, deals = driver(service), [f"D{number}" for number in range(100)]
     service.end()
-    before = service.meter.commits
     crm.runtime.append(won(crm, *deals))
+    monkeypatch.setattr(runner, "SLICE", 5)
+    monkeypatch.setattr(runner, "LONGEST_TURN", 0.0)
+    service.meter.largest = 0
     service.begin()
     crm.settle()
     assert ids(crm) == alone(tuple(deals))
-    assert (service.meter.commits - before >= 20) is (longest == 0.0)
+    assert 0 < service.meter.largest <= 5
 
 
 def test_what_one_program_could_not_tell_the_next_one_tells(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
