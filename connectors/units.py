@@ -71,8 +71,13 @@ def lane_of(command: Command) -> str:
 
 def group_of(command: Command) -> tuple[object, ...]:
     """Commands of one group may leave in one request."""
+    return (command.tab, *_manner(command))
+
+
+def _manner(command: Command) -> tuple[object, ...]:
+    """What commands of one request share besides their tab."""
     key = command.key[0] if command.key else ""
-    return (command.tab, command.operation, key, command.trigger_native, command.if_unmodified)
+    return (command.operation, key, command.trigger_native, command.if_unmodified)
 
 
 def rank_of(commands: Iterable[Command]) -> Rank:
@@ -100,7 +105,7 @@ def batches(ready: Sequence[Unit], connector: Connector, most: Callable[[Command
         command = one.command
         alone = command.id if one.is_sent or connector.looks_first(command) else ""
         tab = "" if not one.repeated and _tabs(command, connector) > 1 else command.tab
-        groups.setdefault((*group_of(command)[1:], tab, alone), []).append(one)
+        groups.setdefault((*_manner(command), tab, alone), []).append(one)
     found = [batch for units in groups.values() for batch in _filled(units, connector, most(units[0].command))]
     return sorted(found, key=lambda units: worth(units[0].entries))
 

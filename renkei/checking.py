@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from connectors.credentials import CredentialError
 from connectors.registry import kind_of
-from renkei.drift import drifts
+from renkei.drift import relied_on
 from renkei.folder import Folder
 from renkei.settings import FILE
 from renkei.stories import Story, read_stories
@@ -76,13 +76,10 @@ def refreshed(folder: Folder, say: Callable[[str], None], *, strict: bool = Fals
 
 def drifted(folder: Folder, name: str, now: ConnectionMetadata) -> list[Problem]:
     """What has become different in a CRM since it was last asked, as far as rules rely on it."""
-    if name not in folder.metadata:
-        return []
-    found = drifts(folder.compile(), folder.project, folder.metadata[name], now)
     return [
         Problem(f"{one.change.place}: {one.change.words}", f"Rules that rely on it: {', '.join(one.rules)}.",
                 Place(FILE), "warning")
-        for one in found if one.rules
+        for one in relied_on(folder, name, now)
     ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from schemas.commands import Applied, Command, Outcome, Rejected
 from schemas.messages import Resume
 from schemas.values import ref
 from streams.history import rules_of_journeys
-from streams.store import NewEntry, Store
+from streams.store import PATIENCE, NewEntry, Store
 
 Word = Literal["retry", "skip", "done"]
 
@@ -82,7 +82,7 @@ def decide(file: Path, doubt: Doubt, word: Word, now: int, record: str = "") -> 
 @contextmanager
 def ledger(file: Path, connection: str) -> Iterator[Ledger]:
     """The effect ledger of a connection in a state file."""
-    with closing(sqlite3.connect(file, timeout=30.0)) as database:
+    with closing(sqlite3.connect(file, timeout=PATIENCE)) as database:
         database.execute("PRAGMA synchronous = FULL")
         yield Ledger(database, connection)
 

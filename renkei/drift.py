@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from renkei.folder import Folder
 from rules.advice import placed_rules
 from rules.analysis import rule_node
 from rules.book import Book, Rule
@@ -52,6 +53,13 @@ def written_tabs(edition: Edition, project: Project) -> frozenset[str]:
     trees = edition.book.trees
     nodes = (rule_node(one, trees[one.rule.workflow.main_tab], project) for one in placed_rules(edition))
     return frozenset(write.tab for node in nodes for write in node.writes)
+
+
+def relied_on(folder: Folder, name: str, now: ConnectionMetadata) -> list[Drift]:
+    """What has become different in a connection's CRM since it was learned, as far as rules rely on it."""
+    learned = folder.metadata.get(name)
+    found = [] if learned is None else drifts(folder.compile(), folder.project, learned, now)
+    return [one for one in found if one.rules]
 
 
 def asked_operations(edition: Edition) -> frozenset[tuple[str, str]]:

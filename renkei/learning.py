@@ -6,7 +6,7 @@ from typing import TypeAlias
 from connectors.base import NoAnswer, NotSent
 from connectors.capture import CaptureFailed
 from connectors.credentials import CredentialError
-from renkei.drift import Drift, drifts
+from renkei.drift import Drift, relied_on
 from renkei.folder import Folder
 from renkei.parts import Turned
 from schemas.metadata import ConnectionMetadata
@@ -48,9 +48,7 @@ class MetadataPart:
             now = ask()
         except (NotSent, NoAnswer, CaptureFailed, CredentialError):
             return
-        folder = self._folder
-        found = drifts(folder.compile(), folder.project, folder.metadata[name], now) if name in folder.metadata else []
-        self._told[name] = _sentence([one for one in found if one.rules])
+        self._told[name] = _sentence(relied_on(self._folder, name, now))
 
 
 def _sentence(found: Sequence[Drift]) -> str:

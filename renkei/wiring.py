@@ -39,7 +39,7 @@ from schemas.metadata import ConnectionMetadata
 from streams.embedded import Embedded
 from streams.rehearsal import Rehearsal
 from streams.stage import Stage
-from streams.store import Store, StoreError
+from streams.store import PATIENCE, Store, StoreError
 
 FILE = "renkei.db"
 NO_METADATA = frozenset({"email", "webhook", "file"})
@@ -302,6 +302,6 @@ def file_captures(folder: Folder, name: str, tabs: Sequence[str]) -> list[Watche
 
 
 def _ledger(file: Path, name: str) -> tuple[Ledger, sqlite3.Connection]:
-    database = sqlite3.connect(file, timeout=30.0)
+    database = sqlite3.connect(file, timeout=PATIENCE)
     database.execute("PRAGMA synchronous = FULL")
     return Ledger(database, name), database

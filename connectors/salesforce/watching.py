@@ -37,7 +37,7 @@ def watch(
     return PubSubCapture(
         f"{settings.connection}:{tab}",
         topic_of(tab),
-        Bus(lambda: dial(settings.options.get("pubsub_url", URL), settings.allow_private), login.proof),
+        _bus(settings, login),
         polled,
         Reread(metadata, tab, send, fields),
         login.renew,
@@ -52,14 +52,15 @@ def unheard(settings: ConnectionSettings, tabs: Sequence[str], send: Send, auth:
     """
     if settings.options.get("capture") != "pubsub" or auth is None:
         return []
-    bus = Bus(
-        lambda: dial(settings.options.get("pubsub_url", URL), settings.allow_private),
-        _Login(settings, send, auth).proof,
-    )
+    bus = _bus(settings, _Login(settings, send, auth))
     try:
         return [f"{tab}: {why}" for tab in tabs if (why := bus.refuses(topic_of(tab)))]
     finally:
         bus.close()
+
+
+def _bus(settings: ConnectionSettings, login: "_Login") -> Bus:
+    return Bus(lambda: dial(settings.options.get("pubsub_url", URL), settings.allow_private), login.proof)
 
 
 def topic_of(tab: str) -> str:

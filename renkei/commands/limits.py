@@ -36,9 +36,8 @@ ON_A_BROKER = (
     "Used is what workers and captures have noted on the broker, five seconds ago at most. The minute, requests at "
     "once and retries are of each worker: renkei_limit_*, at the /metrics of `renkei connectors --metrics-port PORT`."
 )
-
-
 _OF_THE_DAY = ("used", "left", "of", "ends_at", "by_rank")
+"""What is known on a broker."""
 
 
 class _Line(NamedTuple):
@@ -82,8 +81,8 @@ def _lines(folder: Folder, now: int, there: str) -> Iterator[_Line]:
         if part.kind != "file"
     }
     seen = _noted_there(folder, there, allowed, now) if there else _noted_here(folder, allowed, now)
-    for name, limits in allowed.items():
-        yield _Line(name, limits, seen.get(name), bool(there))
+    for name, own in allowed.items():
+        yield _Line(name, own, seen.get(name), bool(there))
 
 
 def _noted_here(folder: Folder, names: Iterable[str], now: int) -> dict[str, View]:
@@ -104,8 +103,8 @@ def _noted_there(folder: Folder, broker: str, allowed: Mapping[str, Limits], now
 
     found: dict[str, View] = {}
     with mirrored(folder, broker) as mirror:
-        for name, limits in allowed.items():
-            limiter, spent = Limiter(limits), mirror.spent(name)
+        for name, own in allowed.items():
+            limiter, spent = Limiter(own), mirror.spent(name)
             if spent.steps:
                 limiter.count_from(spent)
                 found[name] = view(limiter.state(now), now)

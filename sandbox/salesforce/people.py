@@ -1,10 +1,10 @@
 """Salesforce's users, roles and groups as objects that can be queried, and its queues as groups."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sandbox.salesforce.errors import no_column
-from sandbox.salesforce.ids import make_id
+from sandbox.salesforce.ids import PREFIXES, make_id
 from sandbox.salesforce.sobject import SYSTEM
 from sandbox.store import Store
 from schemas.metadata import Field, Team, User
@@ -52,7 +52,7 @@ def people(store: Store) -> dict[str, People]:
     """User, UserRole, Group and GroupMember over a store."""
     known = store.metadata
     return {
-        "User": People("User", _USER, lambda: (_user(one, _role_ids(known.users)) for one in known.users)),
+        "User": People("User", _USER, lambda: _users(known.users)),
         "UserRole": People("UserRole", _ROLE, lambda: map(_role, _role_ids(known.users).items())),
         "Group": People("Group", _GROUP, lambda: map(_group, known.teams)),
         "GroupMember": People("GroupMember", _MEMBER, lambda: _members(known.teams)),
@@ -62,12 +62,17 @@ def people(store: Store) -> dict[str, People]:
 def _role_ids(users: Iterable[User]) -> dict[str, str]:
     """The id of every role by its name."""
     names = sorted({role for user in users for role in user.roles})
-    return {name: make_id("00E", number) for number, name in enumerate(names, 1)}
+    return {name: make_id(PREFIXES["UserRole"], number) for number, name in enumerate(names, 1)}
 
 
 def _role(named: tuple[str, str]) -> dict[str, Value]:
     name, role_id = named
     return {"Id": role_id, "Name": name, "DeveloperName": name.replace(" ", "_")}
+
+
+def _users(users: Iterable[User]) -> Iterator[dict[str, Value]]:
+    role_ids = _role_ids(users)
+    return (_user(one, role_ids) for one in users)
 
 
 def _user(user: User, role_ids: Mapping[str, str]) -> dict[str, Value]:
