@@ -11,6 +11,7 @@ from connectors.capture import TIE_BITS
 from connectors.fields import milliseconds
 from connectors.lines import LONGEST_LINE, Position, RawLine, fits, opened, reachable, whole_line
 from schemas.batches import collector_at_rest
+from schemas.codec import UNREADABLE
 from schemas.commands import Command, Outcome, Rejected
 from schemas.events import ChangeEvent
 from schemas.values import Amount
@@ -150,7 +151,7 @@ def read_event(line: bytes, number_: int, now: int | None) -> ChangeEvent | str:
     except msgspec.ValidationError:
         found = _lenient(line, number_, now)
         return found if isinstance(found, str) else _wrong(found, line) or found
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         return _why(error)
     return _wrong(event, line) or event
 
@@ -172,7 +173,7 @@ def _wrong(event: ChangeEvent, line: bytes) -> str:
 def _lenient(line: bytes, number_: int, now: int | None) -> ChangeEvent | str:
     try:
         found = _lines.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         return _why(error)
     committed = _moment(found.committed_at)
     seen = (committed if now is None else now) if found.seen_at is None else _moment(found.seen_at)

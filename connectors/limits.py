@@ -12,6 +12,7 @@ from connectors.base import Limits, Pressure, Usage
 from connectors.pace import Bucket, Concurrency
 from connectors.quota import STEPS, Quota, QuotaState, Spent
 from connectors.retries import RetryBudget
+from schemas.codec import UNREADABLE
 from schemas.values import DAY, HOUR, MINUTE, SECOND
 
 Rank: TypeAlias = Literal["interactive", "rule", "capture", "schedule", "bulk"]
@@ -280,5 +281,5 @@ def read_state(kept: bytes | None) -> LimitState | None:
     """A state that was kept; none where there is none, or it is of another release."""
     try:
         return msgspec.json.decode(kept, type=LimitState) if kept else None
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None

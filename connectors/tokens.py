@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from schemas.codec import UNREADABLE
+
 WINDOW = 600.0
 """Seconds within which logins are counted."""
 PATIENCE = 10.0
@@ -133,7 +135,7 @@ def _is_ours(descriptor: int, patience: float) -> bool:
 def _read(stream: BinaryIO | None) -> Kept | None:
     """What the file holds; none where it is empty or torn, so that one logs in anew."""
     if stream is not None:
-        with suppress(msgspec.MsgspecError):
+        with suppress(*UNREADABLE):
             return msgspec.json.decode(stream.read(), type=Kept)
     return None
 

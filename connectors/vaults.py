@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from connectors.credentials import CredentialError, SecretSource
+from schemas.codec import UNREADABLE
 
 GROUP = "renkei.secrets"
 SERVICE = "renkei"
@@ -33,7 +34,7 @@ class Keyring:
             kept = self._library().get_password(SERVICE, self._user(connection))
         except Exception as error:  # each backend has errors of its own
             raise self._unusable(error) from None
-        with suppress(msgspec.MsgspecError):
+        with suppress(*UNREADABLE):
             return msgspec.json.decode(kept or "{}", type=dict[str, str])
         raise CredentialError(
             f"the keyring's entry {self._user(connection)!r} is not ours: remove it, then connect anew"

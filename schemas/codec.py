@@ -15,6 +15,9 @@ T = TypeVar("T")
 FORMAT = b"\x01"
 """The version byte in front of every message and state value; another one is refused."""
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises at bytes that are not what was expected."""
+
 _AMOUNT = 1
 
 
@@ -62,7 +65,7 @@ class Unpacker(Generic[T]):
             raise CodecError(f"format byte {content[:1].hex() or 'missing'}: only {FORMAT.hex()} is known")
         try:
             return self._decoder.decode(content[1:])  # to copy what is small is quicker than to look into it
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise CodecError(str(error)) from None
 
 
@@ -75,5 +78,5 @@ def from_json(content: bytes | str) -> Any:
     """Parsed JSON, every fraction an exact decimal. Raises CodecError on what is not JSON."""
     try:
         return _json_decoder.decode(content)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise CodecError(f"not JSON: {error}") from None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.codec import CodecError, Unpacker, pack
+from schemas.codec import UNREADABLE, CodecError, Unpacker, pack
 from streams.stage import Changed
 
 _SIGNED = 0xFF
@@ -125,7 +125,7 @@ class Restored:
                 if stored is None:
                     stored = stages[(stage, workspace)] = StoredStage()
                 stored.put(key, part, value)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise CodecError(f"not a state row: {error}") from None
 
     def take_group(self, group: Group) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from renkei.lag.burrow import SEVERITY, GroupStatus, Status, of_group
 from renkei.lag.window import Frame, Window
+from schemas.codec import UNREADABLE
 from schemas.lag import Observation, Observer
 from schemas.values import DAY
 
@@ -63,7 +64,7 @@ class History:
         """What was kept; nothing if there is no file, or it cannot be read: it only costs one window of waiting."""
         try:
             rows = msgspec.json.decode(self.path.read_bytes(), type=list[tuple[str, str, int, Window]])
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, *UNREADABLE):
             return {}
         return {(group, topic, partition): window for group, topic, partition, window in rows}
 

@@ -94,7 +94,7 @@ def test_rows_are_handed_out_once() -> None:
     assert found.of("records", "main").rows == {}
 
 
-@pytest.mark.parametrize("key", [b"", b"plain", b"\x91\xa1a", "案件".encode()])
+@pytest.mark.parametrize("key", [b"", b"plain", b"\x91\xa1a", "案件".encode(), b"\x94\xa1\x80\xa0\xa0\xa0"])
 def test_what_is_not_a_state_row_is_refused(key: bytes) -> None:
     with pytest.raises(CodecError, match="not a state row"):
         restored((key, b"\x00" * 9))
