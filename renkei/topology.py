@@ -84,8 +84,7 @@ def _specs(folder: Folder, book: Book) -> Iterator[TopicSpec]:
     for name in (topics.RELATIONS, topics.JOURNEYS):
         yield spec(name, kept(1))
     extra = [make() for make in stages_of(folder)]
-    for host in (*topics.STAGES, *(stage.name for stage in extra)) if kafka.spread else (topics.FLOW,):
-        yield spec(topics.state(host), _COMPACTED)
+    yield spec(topics.state(topics.FLOW), _COMPACTED)
     for name in own_topics(extra):
         yield spec(name, kept(7))
     yield spec(topics.OUTCOMES, kept(7))

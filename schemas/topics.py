@@ -10,9 +10,9 @@ DECISIONS = "decisions"
 PARKED = "parked"
 WORKFLOWS = "workflows"
 FLOW = "flow"
-"""The host whose state holds all stages of a workspace that is fused."""
+"""The host of a partition: its state holds all stages of all workspaces there."""
 STAGES = (RECORDS, RELATIONS, JOURNEYS)
-"""The three stages; each is a host of its own where a workspace is spread."""
+"""The three stages."""
 
 
 @lru_cache(maxsize=1024)

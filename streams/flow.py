@@ -1,7 +1,7 @@
-"""The fused flow: the stages of one partition in one process, each input run to rest, with no store inside.
+"""The flow: the stages of one partition in one process, each input run to rest, with no store inside.
 
 A host feeds it inputs in order and commits what leaves it, the rows that changed and its own position together. What
-the three stages say to each other never leaves it (stage protocol, section 9).
+the three stages say to each other in this partition never leaves it (stage protocol, section 9; docs/decisions.md).
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from rules.replanning import CHANGED
 from rules.rounds import Limits
 from schemas import topics
 from schemas.decisions import Decision
-from schemas.messages import Loaded, Tick
+from schemas.messages import Go, Loaded, Tick, Walk
 from schemas.values import Ref
 from streams import wire
 from streams.journeys import Journeys
@@ -45,8 +45,23 @@ class Stages(NamedTuple):
 THE_STAGES = Stages()
 
 
+def staying(number: int, home: Callable[[str], int]) -> Callable[[Output], bool]:
+    """Tells the messages for this partition, by the homes of their keys; what is to wait for its turn is none of them.
+
+    A whole channel stays or leaves, so that it is in order. ``Go`` and ``Walk`` are said by a stage to itself, for the
+    next page, so that others' messages come in between: they go by the topic.
+    """
+
+    def stays(output: Output) -> bool:
+        if output.topic not in wire.INNER or type(output.message) in (Go, Walk):
+            return False
+        return (home(output.key) if output.partition is None else output.partition) == number
+
+    return stays
+
+
 class Flow:
-    """All stages of one partition, fused. After a step that raised it may be half-way: open another one."""
+    """All stages of one partition. After a step that raised it may be half-way: open another one."""
 
     def __init__(  # noqa: PLR0913 - all that a partition is opened with
         self,
@@ -60,13 +75,15 @@ class Flow:
         more_stages: Sequence[Callable[[], Stage]] = (),
         history: bool = False,
         stages: Stages = THE_STAGES,
+        stays: Callable[[Output], bool] | None = None,
     ) -> None:
         """Open the stages on their committed rows (by stage) and dues; they take the dictionaries over.
 
-        With ``history`` timers run at the times for which they were planned, not when the flow came to them.
+        With ``history`` timers run at the times for which they were planned, not when the flow came to them. Where a
+        workspace is spread, ``stays`` tells which messages are for this partition: all others leave.
         """
         rows = stored or {}
-        self._history = history
+        self._history, self._stays = history, stays
         self.records = stages.records(book, place, rows.get("records", {}))
         self.relations = stages.relations(place, rows.get("relations", {}))
         self.journeys = stages.journeys(book, place, rows.get("journeys", {}), dues, limits=limits, channels=channels)
@@ -130,7 +147,14 @@ class Flow:
                 tell(number, len(refs))
         for tab in known:
             leaving += self._rest([Output(topics.changes(tab), wire.MARKER, loaded(tab, at))])
-        return leaving + self._rest(self.journeys.replan(at))
+        return leaving + self.replan(at)
+
+    def replan(self, at: int) -> list[Output]:
+        """Plan anew what hangs on a changed calendar (D-56); what leaves the flow."""
+        queue: list[Output] = []
+        leaving: list[Output] = []
+        self._part(self.journeys.replan(at), queue, leaving)
+        return leaving + self._rest(queue)
 
     def _ticks_before(self, at: int) -> list[Output]:
         """Timers that were due before this input's time run first: in a history each at its own time, as it was then;
@@ -151,17 +175,26 @@ class Flow:
                 leaving.append(output)
             for step in steps:
                 if more := step(output.key, output.message, source):
-                    queue += more
+                    if self._stays is None:
+                        queue += more
+                    else:
+                        self._part(more, queue, leaving)
                     if len(queue) > MOST_STEPS:
                         raise RuntimeError(f"after {MOST_STEPS:,} messages the flow has not come to rest")
         return leaving
+
+    def _part(self, said: Iterable[Output], queue: list[Output], leaving: list[Output]) -> None:
+        """What stays goes on here, the rest leaves."""
+        stays = self._stays
+        for output in said:
+            (queue if stays is None or stays(output) else leaving).append(output)
 
     def _readers_of(self, topic: str) -> _Readers:
         """Who reads a topic; found once."""
         stage = self._stages.get(wire.stage_of(topic))
         extra = [one for one in self._extra if any(fnmatchcase(topic, pattern) for pattern in one.reads)]
         steps = tuple(one.step for one in ([*extra] if stage is None else [stage, *extra]))
-        found = self._readers[topic] = (stage is None, steps)
+        found = self._readers[topic] = (stage is None and self._stays is None, steps)
         return found
 
 

@@ -92,11 +92,11 @@ class Hostile:
         stages: Stages = THE_STAGES,
     ) -> None:
         self.book, self.torment = book, torment
-        self._stages = stages
-        self._limits, self._channels = limits or Limits(), dict(channels or {})
+        self.stages = stages
+        self.limits, self.channels = limits or Limits(), dict(channels or {})
         self._random = Random(torment.seed)  # noqa: S311 - chance, not secrecy
         count = torment.partitions
-        self._place = Place(records=count, relations=count, journeys=count)
+        self.place = Place(records=count, relations=count, journeys=count)
         self.hosts = [Host(stage, number) for stage in topics.STAGES for number in range(count)]
         self._by_name = {(host.stage, host.number): host for host in self.hosts}
         self._left: list[Entry] = []
@@ -112,11 +112,11 @@ class Hostile:
         """Put change events into the partitions of their records."""
         for event in events:
             entry = wire.change_entry(event)
-            self._put("records", self._home(event.ref), entry.topic, entry.key, entry.at, entry.value)
+            self._put("records", self.home(event.ref), entry.topic, entry.key, entry.at, entry.value)
 
     def tell(self, journey: str, message: Any) -> None:
         """Put an outcome, a signal or an operator's word to the journey."""
-        self._put("journeys", self._home(journey), topics.JOURNEYS, journey, message.at, pack(message))
+        self._put("journeys", self.home(journey), topics.JOURNEYS, journey, message.at, pack(message))
 
     def mark_loaded(self, tabs: Iterable[str], at: int) -> None:
         """Mark the end of a first load in every partition."""
@@ -142,7 +142,7 @@ class Hostile:
         """The decisions so far, each once: a reader of the topic drops repetitions as the stages do."""
         position = Position()
         told = [entry for entry in self._left if entry.topic == topics.DECISIONS]
-        return [wire.read_entry(entry) for entry in told if not self._repeated(position, entry)]
+        return [wire.read_entry(entry) for entry in told if not self.repeated(position, entry)]
 
     def parked(self) -> Sequence[str]:
         """Nothing: what cannot be taken is raised."""
@@ -173,6 +173,10 @@ class Hostile:
             host.alive = self._open(host)
         return host.alive
 
+    def host(self, stage: str, number: int) -> Host:
+        """One stage of one partition."""
+        return self._by_name[(stage, number)]
+
     def take(self, host: Host, size: int) -> None:
         """Let one stage of one partition take its next messages and commit what follows from them.
 
@@ -184,7 +188,7 @@ class Hostile:
         outputs: list[tuple[Output, int, Origin]] = []
         for entry in host.inputs[position.next : position.next + size]:
             position.next += 1
-            if self._repeated(position, entry):
+            if self.repeated(position, entry):
                 self.counts["duplicates dropped"] += 1
                 continue
             outputs += self._fold(host, stage, entry)
@@ -197,11 +201,11 @@ class Hostile:
         self, host: Host, stage: Any, position: Position, outputs: list[tuple[Output, int, Origin]]
     ) -> None:
         changed = list(stage.changed())
-        self._maybe_crash()
-        self._send(outputs)
-        _write(host, changed)
+        self.maybe_crash()
+        self.send(outputs)
+        write(host, changed)
         host.position = position
-        self._maybe_crash()
+        self.maybe_crash()
 
     def _commit_in_order(
         self, host: Host, stage: Any, position: Position, outputs: list[tuple[Output, int, Origin]]
@@ -212,19 +216,19 @@ class Hostile:
             by_key.setdefault(row.key, []).append(row)
         of_partition = by_key.pop(PARTITION_KEY, [])
         for key, rows in by_key.items():
-            self._maybe_crash()
-            _write(host, rows)
+            self.maybe_crash()
+            write(host, rows)
             host.applied[key] = position.next - 1
-        self._maybe_crash()
-        _write(host, of_partition)  # the position row is written last, and this is part of it
+        self.maybe_crash()
+        write(host, of_partition)  # the position row is written last, and this is part of it
         host.position = position
 
     def _send_or_die(self, outputs: list[tuple[Output, int, Origin]]) -> None:
         """Send all of it, or be killed somewhere on the way."""
         if self.dies():
-            self._send(outputs[: self._random.randint(0, len(outputs))])
+            self.send(outputs[: self._random.randint(0, len(outputs))])
             raise Killed
-        self._send(outputs)
+        self.send(outputs)
 
     def _fold(self, host: Host, stage: Any, entry: Entry) -> list[tuple[Output, int, Origin]]:
         """One message through the stage, unless its key has applied it before the last crash."""
@@ -245,7 +249,7 @@ class Hostile:
         """Whether the state of the message's key was written with it already; markers have no key of their own."""
         return bool(entry.key) and host.applied.get(entry.key, -1) >= entry.seq
 
-    def _repeated(self, position: Position, entry: Entry) -> bool:
+    def repeated(self, position: Position, entry: Entry) -> bool:
         """Whether the origin is not greater than the last one of that upstream partition (section 6)."""
         origin = entry.origin
         if not origin.upstream:
@@ -258,14 +262,15 @@ class Hostile:
 
     # -- messages --------------------------------------------------------------
 
-    def _send(self, outputs: list[tuple[Output, int, Origin]]) -> None:
+    def send(self, outputs: list[tuple[Output, int, Origin]]) -> None:
+        """Put messages where they belong, some of them twice, now or late."""
         for output, at, origin in outputs:
             stage = wire.stage_of(output.topic)
             entry = Entry(0, output.topic, 0, output.key, at, pack(output.message), origin)
             if not stage:
                 self._left.append(entry)
                 continue
-            number = output.partition if output.partition is not None else self._home(output.key)
+            number = output.partition if output.partition is not None else self.home(output.key)
             host = self._by_name[(stage, number)]
             self._arrive(host, entry)
             if self._random.random() < self.torment.duplicate:
@@ -303,23 +308,25 @@ class Hostile:
     # -- hosts --------------------------------------------------------------
 
     def _open(self, host: Host) -> Any:
-        place = self._place._replace(number=host.number)
+        place = self.place._replace(number=host.number)
         rows = {key: dict(parts) for key, parts in host.rows.items()}
         if host.stage == "records":
-            return self._stages.records(self.book, place, rows)
+            return self.stages.records(self.book, place, rows)
         if host.stage == "relations":
-            return self._stages.relations(place, rows, page=self.torment.page)
+            return self.stages.relations(place, rows, page=self.torment.page)
         dues = {key: due for (key, _), due in host.dues.items()}
-        return self._stages.journeys(self.book, place, rows, dues, limits=self._limits, channels=self._channels)
+        return self.stages.journeys(self.book, place, rows, dues, limits=self.limits, channels=self.channels)
 
-    def _home(self, key: str) -> int:
+    def home(self, key: str) -> int:
+        """The partition of a key."""
         return crc32(key.encode()) % self.torment.partitions
 
     def dies(self) -> bool:
         """Whether the stage is killed before its next write."""
         return self._random.random() < self.torment.crash
 
-    def _maybe_crash(self) -> None:
+    def maybe_crash(self) -> None:
+        """Die here, perhaps."""
         if self.dies():
             raise Killed
 
@@ -331,7 +338,8 @@ class Hostile:
                 yield key, states.get(key)
 
 
-def _write(host: Host, changed: Iterable[Changed]) -> None:
+def write(host: Host, changed: Iterable[Changed]) -> None:
+    """Commit rows of a stage."""
     for row in changed:
         if row.content is not None:
             host.rows.setdefault(row.key, {})[row.part] = row.content

@@ -1,14 +1,15 @@
-"""What hosts the stages of one partition on a broker: folds records into work that is to be committed as one.
+"""What hosts the flows of one partition on a broker: folds records into work that is to be committed as one.
 
-No broker, no clock, no task in here: the runtime hands over what it read and commits what comes back. Fused, all stages
-of a workspace are one flow on one partition; spread, each stage is a host of its own (design, section 2).
+No broker, no clock, no task in here: the runtime hands over what it read and commits what comes back. Fused, a
+workspace is one flow on one partition; spread, it has one on every partition, and what one says to another goes by
+topics (design, section 2).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 from rules.book import joins_alike
 from schemas import topics
@@ -18,11 +19,10 @@ from schemas.keys import in_workspace
 from schemas.messages import Fact, OutcomeOf, Tick
 from streams import changelog, wire
 from streams.changelog import Layout, Restored
-from streams.flow import Flow, StageRows, moved_timers, without_joins
+from streams.flow import Flow, StageRows, moved_timers, staying, without_joins
 from streams.inbox import Inbox
-from streams.journeys import Journeys
 from streams.outbox import Outbox, Outgoings
-from streams.stage import Changed, Output, Place, Source, Stage, States
+from streams.stage import Changed, Output, Place, Source
 from streams.topology import HaltedError, Incoming, Outgoing, Topology, Workspace
 
 
@@ -48,52 +48,6 @@ class Work:
         return not (self.outputs or self.rows)
 
 
-class Lodger(Protocol):
-    """The stages of one workspace on this partition: a fused flow, or a single stage."""
-
-    def feed(self, topic: str, key: str, message: Any, at: int, source: Source) -> list[Output]:
-        """What leaves."""
-        ...
-
-    def changed(self) -> Iterator[tuple[str, Changed]]:
-        """The rows to write."""
-        ...
-
-    def states(self, stage: str) -> States[Any] | None:
-        """The states of a stage by key, if it is here."""
-        ...
-
-    @property
-    def next_due(self) -> int | None:
-        """When a Tick is wanted."""
-        ...
-
-
-class Lone:
-    """One stage of a spread workspace as a lodger."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-
-    def feed(self, topic: str, key: str, message: Any, at: int, source: Source) -> list[Output]:
-        """One step of the stage."""
-        return self._stage.step(key, message, source)
-
-    def changed(self) -> Iterator[tuple[str, Changed]]:
-        """The rows of the stage."""
-        return zip(repeat(self._stage.name), self._stage.changed(), strict=False)
-
-    def states(self, stage: str) -> States[Any] | None:
-        """The states of this stage, if it is that one."""
-        found: States[Any] | None = getattr(self._stage, "states", None)
-        return found if self._stage.name == stage else None
-
-    @property
-    def next_due(self) -> int | None:
-        """When the journeys next need a Tick; other stages have no timers."""
-        return self._stage.next_due if isinstance(self._stage, Journeys) else None
-
-
 class PartitionHost:
     """One host of one partition. After ``fold`` raised, or its work was not committed, open another one."""
 
@@ -106,14 +60,15 @@ class PartitionHost:
         self.name, self.number = name, number
         self._topology, self._restored = topology, restored
         self._inbox, self._outbox = Inbox(topology, restored.positions), Outbox(topology)
-        self._home = number if topology.spread else 0
+        count = topology.partitions
+        self._place = Place(number, count, count, count) if topology.spread else Place()
         """A fused flow is a world of one partition; spread, the home of a record is where its changes are."""
         self._histories = frozenset(name for name, one in topology.workspaces.items() if one.history)
         self.is_clocked = any(one.clock is not None for one in topology.workspaces.values())
         """Whether a workspace has a clock of its own: nobody knows how fast that one goes."""
         self._era = topology.era if restored.layout is None else restored.layout.era
         self.positions = restored.positions
-        self._lodgers: dict[str, Lodger] = {}
+        self._flows: dict[str, Flow] = {}
         self._ticked: set[str] = set()
         self._fed: set[str] = set()
         """The workspaces that have taken something since their rows were last handed out."""
@@ -154,7 +109,7 @@ class PartitionHost:
         work, self._work = self._work, Work()
         work.outputs = self._outbox.take()
         for workspace in sorted(self._fed):
-            for stage, changed in self._lodgers[workspace].changed():
+            for stage, changed in self._flows[workspace].changed():
                 work.rows.append(changelog.row(stage, workspace, changed))
         self._fed.clear()
         if work.next or work.rows:
@@ -174,16 +129,16 @@ class PartitionHost:
         """How long until the next timer is due for which no Tick is on its way (milliseconds); none without one."""
         return min((left for _, left in self._waits(now)), default=None)
 
-    def lodger(self, workspace: str) -> Lodger | None:
+    def flow(self, workspace: str) -> Flow | None:
         """The stages of a workspace as they are in memory, if it has been here."""
-        return self._lodgers.get(workspace)
+        return self._flows.get(workspace)
 
     def _waits(self, now: int) -> list[tuple[str, int]]:
         return [
             (workspace, due - self._clocked(workspace, now))
-            for workspace, lodger in self._lodgers.items()
+            for workspace, flow in self._flows.items()
             if workspace not in self._ticked and workspace not in self._histories
-            and (due := lodger.next_due) is not None
+            and (due := flow.next_due) is not None
         ]  # fmt: skip
 
     def _clocked(self, workspace: str, now: int) -> int:
@@ -203,48 +158,60 @@ class PartitionHost:
                 "Keys would change their homes. Go back to the former settings, or load into topics of another prefix."
             )
 
-    def _open_once(self, workspace: str) -> Lodger:
-        found = self._lodgers.get(workspace)
+    def _open_once(self, workspace: str) -> Flow:
+        found = self._flows.get(workspace)
         if found is None:
-            found = self._lodgers[workspace] = self._open(workspace)
+            found = self._flows[workspace] = self._open(workspace)
         return found
 
-    def _open(self, workspace: str) -> Lodger:
+    def _open(self, workspace: str) -> Flow:
+        """The flow as it was. Under other workflows than it was written under all is joined anew, firing nothing."""
         one = self._topology.workspaces[workspace]
-        known = self._restored.fingerprints.get(workspace)
-        if known != one.book.fingerprint:
-            self._work.rows.append(changelog.fingerprint_row(workspace, one.book.fingerprint))
-        is_other = known is not None and known != one.book.fingerprint
-        if not self._topology.spread:
-            return self._flow(workspace, one, anew=is_other)
-        if is_other and not joins_alike(known or "", one.book.fingerprint):
+        known, now = self._restored.fingerprints.get(workspace), one.book.fingerprint
+        if known != now:
+            self._work.rows.append(changelog.fingerprint_row(workspace, now))
+        is_other = known is not None and known != now
+        if is_other and self._topology.spread:
+            return self._replanned(workspace, one, known or "")
+        rows, dues = self._stored(workspace, one)
+        if not is_other:
+            return self._flow(workspace, one, rows, dues)
+        kept = without_joins(rows)
+        self._forget(workspace, rows, kept)
+        flow = self._flow(workspace, one, kept, dues)
+        self._fed.add(workspace)
+        self._tell_anew(workspace, flow.rejoin(self.positions.at, lambda done, total: None))
+        return flow
+
+    def _replanned(self, workspace: str, one: Workspace, known: str) -> Flow:
+        """A spread flow whose calendars changed: its joins stay as they are.
+
+        Raises:
+            LayoutChangedError: its workflows changed.
+        """
+        if not joins_alike(known, one.book.fingerprint):
             raise LayoutChangedError(
                 f"the workflows of workspace '{workspace}' have changed since its state was written. A spread "
                 "workspace cannot be joined anew in place: load its history into topics of another prefix."
             )
-        stage = self._stage(workspace, one)
-        if is_other and isinstance(stage, Journeys):  # its joins stay as they are: only calendars changed
-            self._fed.add(workspace)
-            self._tell_anew(workspace, stage.replan(self.positions.at))
-        return Lone(stage)
+        flow = self._flow(workspace, one, *self._stored(workspace, one))
+        self._fed.add(workspace)
+        self._tell_anew(workspace, flow.replan(self.positions.at))
+        return flow
 
-    def _flow(self, workspace: str, one: Workspace, *, anew: bool) -> Flow:
-        """The flow as it was; under other workflows than it was written under all is joined anew, firing nothing."""
+    def _stored(self, workspace: str, one: Workspace) -> tuple[dict[str, StageRows], dict[str, int]]:
+        """The rows of every stage, and when journeys need a Tick."""
         names = [*topics.STAGES, *(make().name for make in one.more_stages)]
         stored = {name: self._restored.of(name, workspace) for name in names}
         dues = stored["journeys"].dues
-        rows = {name: of_stage.rows for name, of_stage in stored.items()}
-        kept = without_joins(rows) if anew else rows
-        if anew:
-            self._forget(workspace, rows, kept)
-        flow = Flow(
-            one.book, Place(), kept, dues, limits=one.limits, channels=one.channels,
-            more_stages=one.more_stages, history=one.history, stages=self._topology.stages,
+        return {name: of_stage.rows for name, of_stage in stored.items()}, dues
+
+    def _flow(self, workspace: str, one: Workspace, rows: Mapping[str, StageRows], dues: Mapping[str, int]) -> Flow:
+        return Flow(
+            one.book, self._place, rows, dues, limits=one.limits, channels=one.channels, more_stages=one.more_stages,
+            history=one.history, stages=self._topology.stages,
+            stays=staying(self.number, partial(self._topology.home, workspace)) if self._topology.spread else None,
         )  # fmt: skip
-        if anew:
-            self._fed.add(workspace)
-            self._tell_anew(workspace, flow.rejoin(self.positions.at, lambda done, total: None))
-        return flow
 
     def _tell_anew(self, workspace: str, outputs: list[Output]) -> None:
         self._send(workspace, outputs, self.positions.at)
@@ -260,22 +227,6 @@ class PartitionHost:
             if part not in kept[stage].get(key, {})
         ]
 
-    def _stage(self, workspace: str, one: Workspace) -> Stage:
-        count = self._topology.partitions
-        place = Place(self.number, count, count, count)
-        stored, stages = self._restored.of(self.name, workspace), self._topology.stages
-        if self.name == "records":
-            return stages.records(one.book, place, stored.rows)
-        if self.name == "relations":
-            return stages.relations(place, stored.rows)
-        if self.name == "journeys":
-            return stages.journeys(one.book, place, stored.rows, stored.dues, limits=one.limits, channels=one.channels)
-        stage = next(made for make in one.more_stages if (made := make()).name == self.name)
-        restore = getattr(stage, "restore", None)
-        if restore is not None:
-            restore(stored.rows)
-        return stage
-
     # -- messages --------------------------------------------------------------
 
     def _take(self, topic: str, record: Incoming, upstream: str) -> None:
@@ -287,12 +238,12 @@ class PartitionHost:
         if read is None:
             return  # a repetition
         workspace, key, message = read
-        lodger = self._lodgers.get(workspace)
-        if lodger is None:
+        flow = self._flows.get(workspace)
+        if flow is None:
             if workspace not in self._topology.workspaces:
                 self._park(topic, record, f"no project of workspace '{workspace}' is served here")
                 return
-            lodger = self._open_once(workspace)
+            flow = self._open_once(workspace)
         at = _time_of(message, record)
         if at > self.positions.at:  # noqa: PLR1730 - faster than a call, and this is done for every message
             self.positions.at = at
@@ -304,7 +255,7 @@ class PartitionHost:
         self._fed.add(workspace)
         self._work.taken += 1
         inner = topics.JOURNEYS if topic == topics.OUTCOMES else topic
-        outputs = lodger.feed(inner, key, message, at, Source(self._home, record.offset, self._era))
+        outputs = flow.feed(inner, key, message, at, Source(self._place.number, record.offset, self._era))
         if outputs:
             self._send(workspace, outputs, at, f"{upstream}:{record.offset}:" if upstream else "")
 

@@ -7,7 +7,6 @@ from schemas.keys import parted
 from schemas.messages import StageMessage
 from streams import wire
 from streams.changelog import Positions
-from streams.outbox import INNER
 from streams.topology import ORIGIN, Incoming, Topology
 
 _unpack: Unpacker[StageMessage] = Unpacker(StageMessage)
@@ -30,19 +29,22 @@ class Inbox:
         if topic in self._foreign:
             return self._foreign[topic].read(record)
         workspace, key = parted(record.key or b"")
-        if self._is_spread and self._is_repeated(record):
+        if self._is_spread and self._is_repeated(topic, record):
             return None
-        if topic in INNER or key == wire.MARKER:
+        if topic in wire.INNER or key == wire.MARKER:
             return workspace, key, _unpack(record.value or b"")
         return workspace, key, self._framing.decode(record.value or b"", record.headers, topic)
 
-    def _is_repeated(self, record: Incoming) -> bool:
-        """Whether the origin is not greater than the last one of that upstream (stage protocol, section 6)."""
+    def _is_repeated(self, topic: str, record: Incoming) -> bool:
+        """Whether the origin is not greater than the last one of that upstream (stage protocol, section 6).
+
+        Each topic counts for itself: between two of them there is no order.
+        """
         for name, value in record.headers:
             if name == ORIGIN:
                 upstream, offset, index = value.decode().rsplit(":", 2)
-                origin = (int(offset), int(index))
-                if origin <= self._seen.get(upstream, _NOTHING_SEEN):
+                channel, origin = f"{upstream}>{topic}", (int(offset), int(index))
+                if origin <= self._seen.get(channel, _NOTHING_SEEN):
                     return True
-                self._seen[upstream] = origin
+                self._seen[channel] = origin
         return False

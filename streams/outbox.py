@@ -5,13 +5,10 @@ from collections import defaultdict
 from schemas import topics
 from schemas.codec import pack
 from schemas.commands import Command
-from schemas.keys import home_of, in_workspace
+from schemas.keys import home, in_workspace
 from streams import wire
 from streams.stage import Output
 from streams.topology import ORIGIN, Headers, Outgoing, Topology
-
-INNER = frozenset({topics.RELATIONS, topics.JOURNEYS})
-"""The topics of what the stages say to each other."""
 
 Outgoings = dict[tuple[str, int], list[Outgoing]]
 """Records to send, by topic and partition."""
@@ -25,8 +22,8 @@ class Outbox:
     """Gathers what is to be sent until it is taken."""
 
     def __init__(self, topology: Topology) -> None:
-        self._written, self._foreign, self._framing = topology.written(), topology.foreign, topology.framing
-        self._count, self._is_spread = topology.partitions, topology.spread
+        self._topology, self._written = topology, topology.written()
+        self._foreign, self._framing = topology.foreign, topology.framing
         self._gathered: Outgoings = defaultdict(list)
 
     def send(self, workspace: str, output: Output, at: int, origin: str = "") -> None:
@@ -48,7 +45,7 @@ class Outbox:
             return
         value, headers = self._encoded(topic, output, origin)
         key = in_workspace(workspace, output.key)
-        place = self._place(topic, workspace, key, output)
+        place = self._place(topic, workspace, output)
         self._gathered[topic, place].append(Outgoing(key, value, headers, output.at or at))
 
     def put(self, topic: str, place: int, record: Outgoing) -> None:
@@ -63,17 +60,22 @@ class Outbox:
     def _encoded(self, topic: str, output: Output, origin: str) -> tuple[bytes, Headers]:
         """Value and headers: nouns are framed, messages between stages packed, a stranger's own bytes left alone."""
         message = output.message
-        if topic in INNER or not wire.is_noun(topic) or (output.key == wire.MARKER and topic.startswith("changes.")):
+        if (
+            topic in wire.INNER
+            or not wire.is_noun(topic)
+            or (output.key == wire.MARKER and topic.startswith("changes."))
+        ):
             value = message if isinstance(message, bytes) else pack(message)
             return value, [(ORIGIN, origin.encode())] if origin else []
         return self._framing.encode(message, topic)
 
-    def _place(self, topic: str, workspace: str, key: bytes, output: Output) -> int:
+    def _place(self, topic: str, workspace: str, output: Output) -> int:
         """Its partition. Commands are spread over their topic in any case: workers keep the order of each record."""
         if output.partition is not None:
             return output.partition
-        spreads = self._is_spread or topic.startswith("commands.")
-        return home_of(key if spreads else workspace.encode(), self._count)
+        if topic.startswith("commands."):
+            return home(workspace, output.key, self._topology.partitions, spread=True)
+        return self._topology.home(workspace, output.key)
 
 
 def _refuse_unnamed(topic: str) -> None:

@@ -10,6 +10,8 @@ import msgspec
 from rules.book import Book
 from rules.rounds import Limits
 from schemas import topics
+from schemas.keys import home
+from schemas.values import Ref, tab_of
 from streams.changelog import Layout
 from streams.flow import THE_STAGES, Stages
 from streams.stage import Stage
@@ -67,6 +69,10 @@ class Foreign(Protocol):
         """Key, value and partition of what a stage says there."""
         ...
 
+    def home(self, ref: Ref) -> int:
+        """The partition in which a record of it is told."""
+        ...
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -106,17 +112,18 @@ class Topology:
         """The hosts of every partition, each with the topics that it reads."""
         tabs = {tab for one in self.workspaces.values() for tab in one.book.read_fields}
         changes = sorted(topics.changes(tab) for tab in tabs)
-        if not self.spread:
-            return {topics.FLOW: [*changes, topics.OUTCOMES, topics.JOURNEYS]}
-        hosts = {
-            "records": changes, "relations": [topics.RELATIONS], "journeys": [topics.OUTCOMES, topics.JOURNEYS],
-        }  # fmt: skip
-        extra, commands = self._extra(), self._commands()
-        written = [*changes, topics.RELATIONS, topics.JOURNEYS, topics.DECISIONS, *commands, *own_topics(extra)]
-        for stage in extra:
-            hosts[stage.name] = [name for name in written if any(fnmatchcase(name, one) for one in stage.reads)]
-            hosts[stage.name] += [bulk for live, bulk in commands.items() if live in hosts[stage.name]]
-        return hosts
+        read = [*changes, topics.OUTCOMES, topics.JOURNEYS]
+        if self.spread:  # what one partition says, another reads
+            read += [topics.RELATIONS, *self._left_and_read()]
+        return {topics.FLOW: read}
+
+    def home(self, workspace: str, key: str) -> int:
+        """The partition of a record, relation key or journey: of a record of others, where they tell it."""
+        if self.foreign:
+            theirs = self.foreign.get(topics.changes(tab_of(key)))
+            if theirs is not None:
+                return theirs.home(key)
+        return home(workspace, key, self.partitions, self.spread)
 
     def order(self) -> list[str]:
         """The topics of which it is said who goes first among records of one time."""
@@ -127,6 +134,14 @@ class Topology:
         read = {topic for names in self.hosts().values() for topic in names}
         inner = {topics.RELATIONS, topics.JOURNEYS, topics.DECISIONS}
         return frozenset(read | inner | set(own_topics(self._extra())))
+
+    def _left_and_read(self) -> list[str]:
+        """The topics of what leaves the flow that strangers' stages read."""
+        extra, commands = self._extra(), self._commands()
+        patterns = [pattern for stage in extra for pattern in stage.reads]
+        left = [topics.DECISIONS, *commands, *own_topics(extra)]
+        read = [name for name in left if any(fnmatchcase(name, pattern) for pattern in patterns)]
+        return read + [bulk for live, bulk in commands.items() if live in read]
 
     def _extra(self) -> list[Stage]:
         return [make() for one in self.workspaces.values() for make in one.more_stages]

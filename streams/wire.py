@@ -11,7 +11,8 @@ from schemas.messages import StageMessage
 from streams.stage import Output
 from streams.store import NO_ORIGIN, Entry, NewEntry, Origin
 
-_INNER = frozenset({topics.RELATIONS, topics.JOURNEYS})
+INNER = frozenset({topics.RELATIONS, topics.JOURNEYS})
+"""The topics of what the stages say to each other."""
 MARKER = ""
 """The key of messages for a whole partition: markers, walks and ticks."""
 
@@ -51,7 +52,7 @@ def read_entry(entry: Entry) -> Any:
 
 def stage_of(topic: str) -> str:
     """The stage that reads a topic; empty for topics that leave the flow."""
-    if topic in _INNER:
+    if topic in INNER:
         return topic
     return "records" if topic.startswith("changes.") else ""
 

@@ -208,14 +208,13 @@ class Plant:
     async def _make_topics(self) -> None:
         read = [*map(topics.changes, workload.TABS), topics.RELATIONS, topics.JOURNEYS, topics.OUTCOMES]
         names = [*read, topics.DECISIONS, COMMANDS, topics.PARKED]
-        kept = [topics.state(host) for host in (topics.STAGES if self.spread else (topics.FLOW,))]
         compact = {"cleanup.policy": "compact"}
         admin = AIOKafkaAdminClient(bootstrap_servers=self.servers)
         await admin.start()
         try:
             await admin.create_topics(
                 [NewTopic(self.prefix + name, self.partitions, 1) for name in names]
-                + [NewTopic(self.prefix + name, self.partitions, 1, topic_configs=compact) for name in kept]
+                + [NewTopic(self.prefix + topics.state(topics.FLOW), self.partitions, 1, topic_configs=compact)]
             )
         finally:
             await admin.close()

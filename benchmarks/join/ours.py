@@ -119,6 +119,10 @@ class JsonTopic:
         record_id, place = _placed(key)
         return record_id, None if message is None else to_json(message), place
 
+    def home(self, ref: Ref) -> int:
+        """Where the Java client's partitioner puts a record."""
+        return _placed(ref)[1]
+
 
 @lru_cache(100_000)
 def _placed(key: Ref) -> tuple[bytes, int]:
@@ -179,25 +183,22 @@ async def main() -> None:
     if not spread and PARTITIONS > 1:
         sys.exit("A fused workspace is one partition: set JOIN_PARTITIONS=1, for all peers.")
     cluster = JoinCluster(settings["JOIN_BOOTSTRAP"], f"{prefix}ours", prefix, Path(settings["JOIN_STATE"]))
-    await _make_topics(cluster, spread)
+    await _make_topics(cluster)
     served = Streams(topology(spread), cluster, Quiet(), lambda: time.time_ns() // 1_000_000)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, served.stop)
     await served.run()
 
 
-async def _make_topics(cluster: Cluster, spread: bool) -> None:
-    """The topics between the stages and of their state, as other peers make theirs."""
-    kept = [topics.state(host) for host in (topics.STAGES if spread else (topics.FLOW,))]
+async def _make_topics(cluster: Cluster) -> None:
+    """The topics between the partitions and of their state, as other peers make theirs."""
     inner = [topics.RELATIONS, topics.JOURNEYS, topics.OUTCOMES, topics.PARKED]
+    compact = {"cleanup.policy": "compact"}
     admin = AIOKafkaAdminClient(bootstrap_servers=cluster.servers)
     await admin.start()
     try:
         await admin.create_topics(
             [NewTopic(cluster.topic(name), PARTITIONS, 1) for name in inner]
-            + [
-                NewTopic(cluster.topic(name), PARTITIONS, 1, topic_configs={"cleanup.policy": "compact"})
-                for name in kept
-            ]
+            + [NewTopic(cluster.topic(topics.state(topics.FLOW)), PARTITIONS, 1, topic_configs=compact)]
         )
     finally:
         await admin.close()

@@ -12,11 +12,14 @@ from rules.book import Book
 from rules.rounds import Limits
 from rules.trees import join_values
 from rules.view import View
+from schemas import topics
 from schemas.events import ChangeEvent
 from schemas.messages import Fact, Row
 from schemas.values import DAY, Image, Ref
+from streams import wire
 from streams.flow import Stages
 from streams.hostile import Host, Hostile, Position
+from streams.hostile_flows import HostileFlows
 from streams.journeys import Journeys
 from streams.journeystate import Journey, Seen, Settled, Want
 from streams.keystate import Key, Left, Pass
@@ -172,7 +175,7 @@ class RecordsAloneMakeATabKnown(Journeys):
 
 
 class EveryOriginIsNew(Hostile):
-    def _repeated(self, position: Position, entry: Entry) -> bool:
+    def repeated(self, position: Position, entry: Entry) -> bool:
         return False
 
 
@@ -191,6 +194,31 @@ class OutputsLast(Hostile):
     def _commit_in_order(self, host: Host, stage: Any, position: Position, outputs: Sent) -> None:
         super()._commit_in_order(host, stage, position, [])
         self._send_or_die(outputs)
+
+
+class OneOrderForAllTopics(HostileFlows):
+    """What was read of one topic makes older messages of another one repetitions."""
+
+    def take(self, host: Host, size: int) -> None:
+        for stage in topics.STAGES:
+            for upstream, origin in self.host(stage, host.number).position.seen.items():
+                host.position.seen[upstream] = max(origin, host.position.seen.get(upstream, origin))
+        super().take(host, size)
+
+
+class FactsLeaveMarkersStay(HostileFlows):
+    """A channel of which one half is quicker than the other."""
+
+    def stays(self, number: int) -> Callable[[Output], bool]:
+        usual = super().stays(number)
+        return lambda output: type(output.message) is not Fact and usual(output)
+
+
+class AllStay(HostileFlows):
+    """Each partition a world of its own."""
+
+    def stays(self, number: int) -> Callable[[Output], bool]:
+        return lambda output: output.topic in wire.INNER
 
 
 def of_records(stage: type[Records]) -> Parts:
@@ -227,6 +255,15 @@ def late_duplicate(parts: Parts) -> None:
 
 def equality(parts: Parts) -> None:
     joining.test_equality_match_changes_on_either_side(parts, "sf:Leads/l")
+
+
+def storm(parts: Parts) -> None:
+    storms.check_storm(parts, storms.new_world(0))
+
+
+def calm(parts: Parts) -> None:
+    """The seed is one in which a marker would come before what it marks."""
+    storms.check_calm(parts, 13)
 
 
 GUARDS: list[tuple[str, Parts, Story]] = [
@@ -293,6 +330,9 @@ GUARDS: list[tuple[str, Parts, Story]] = [
     ("partition hears again", of_relations(Deaf), in_order),
     ("position last", of_runtime(PositionFirst), in_order),
     ("outputs first", of_runtime(OutputsLast), in_order),
+    ("each topic its own order", of_runtime(OneOrderForAllTopics), storm),
+    ("whole channels stay", of_runtime(FactsLeaveMarkersStay), calm),
+    ("keys have homes", of_runtime(AllStay), storm),
 ]
 
 

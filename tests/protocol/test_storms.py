@@ -1,4 +1,7 @@
-"""Random histories against the one-store oracle (stage protocol, sections 7 and 8)."""
+"""Random histories against the one-store oracle (stage protocol, sections 7 and 8).
+
+Each with every stage of a partition by itself, and with the stages of a partition as one flow, as Kafka runs them.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +18,7 @@ from schemas.values import Image, Ref, id_of, tab_of
 from streams import wire
 from streams.embedded import Embedded
 from streams.hostile import Hostile
+from streams.hostile_flows import HostileFlows
 from streams.store import Store
 from streams.testing import START
 from tests.protocol.books import book, world_book
@@ -23,6 +27,11 @@ from tests.protocol.storms import CHANNELS, LIMITS, Parts, calm, new_world, stor
 from tests.protocol.worlds import World
 
 DEFAULT, MANY = range(60), range(1000, 2000)
+
+
+@pytest.fixture(params=[Hostile, HostileFlows], ids=["apart", "flows"])
+def parts(request: pytest.FixtureRequest) -> Parts:
+    return Parts(runtime=request.param)
 
 
 def check_storm(parts: Parts, world: World, changes: int = 30) -> Hostile:
