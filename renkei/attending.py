@@ -38,7 +38,7 @@ class PartitionHealth:
 
     def tell(self, statuses: Iterable[Status]) -> None:
         """Ready is what is open; all else waits, with the reason."""
-        now = {f"{one.host}/{one.partition}": one for one in statuses}
+        now = {f"partition {one.partition}": one for one in statuses}
         for name, one in now.items():
             if one.state == "open":
                 self._health.ready(name)

@@ -194,7 +194,7 @@ class Mover:
         self._store, self._address, self._at = store, address, at
         self._specs = topics_of(folder, book)
         self._cargo = Cargo(folder, store, self._specs, now)
-        self._inputs = topology_of(folder, book).hosts()[topics.FLOW]
+        self._inputs = topology_of(folder, book).inputs()
         self._prefix, self._workspace = folder.settings.kafka.prefix, folder.settings.workspace
         self._state = Partition(self._cargo.topic(topics.state(topics.FLOW)), self._cargo.home)
 

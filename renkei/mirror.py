@@ -62,36 +62,34 @@ class Mirror:
         return gathering.gather(self._restored, self._workspace)
 
     @cached_property
-    def _restored(self) -> dict[tuple[str, int], Restored]:
+    def _restored(self) -> dict[int, Restored]:
         home = keys.home(self._workspace, "", self._partitions, spread=False)
         wanted = range(self._partitions) if self._spread else (home,)
-        hosts = topics.STAGES if self._spread else (topics.FLOW,)
-        for host in hosts:
-            if not self.archive.ends(topics.state(host)):
-                name = self.folder.settings.kafka.prefix + topics.state(host)
-                refuse(f"there is no topic {name}", "Make it: renkei topics")
+        state = topics.state(topics.FLOW)
+        if not self.archive.ends(state):
+            refuse(f"there is no topic {self.folder.settings.kafka.prefix}{state}", "Make it: renkei topics")
         try:
-            found = asyncio.run(self._restore([(host, number) for host in hosts for number in wanted]))
+            found = asyncio.run(self._restore(wanted))
         except LogLostError as error:
             raise BrokerAway(f"reading the state: {error}") from None
-        for place, restored in found.items():
-            self._check(place, restored)
+        for number, restored in found.items():
+            self._check(number, restored)
         return found
 
-    async def _restore(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Restored]:
+    async def _restore(self, numbers: Iterable[int]) -> dict[int, Restored]:
         """What the changelogs hold, read as the streams read them, but without a snapshot and without their fence."""
         cluster = replace(cluster_of(self.folder, self.address), folder=None)
-        found: dict[tuple[str, int], Restored] = {}
-        for place in places:
-            found[place], _ = await PartitionLog(cluster, *place).restore([])
+        found: dict[int, Restored] = {}
+        for number in numbers:
+            found[number], _ = await PartitionLog(cluster, number).restore([])
             self._tell(sum(one.loose for one in found.values()))
         return found
 
-    def _check(self, place: tuple[str, int], restored: Restored) -> None:
+    def _check(self, number: int, restored: Restored) -> None:
         layout = restored.layout
         if layout is not None and (layout.partitions, layout.spread) != (self._partitions, self._spread):
             refuse(
-                f"the state of {place[0]}/{place[1]} was written over {layout.partitions} partitions "
+                f"the state of partition {number} was written over {layout.partitions} partitions "
                 f"(spread: {layout.spread}), and the project says {self._partitions} (spread: {self._spread})",
                 "Correct `partitions` and `spread` below `kafka:`.", Place("renkei.yaml"),
             )  # fmt: skip
@@ -99,8 +97,8 @@ class Mirror:
     def barriers(self) -> list[str]:
         """Where the first load of a tab is not told on yet, in words."""
         return [
-            f"{host}/{number}: the first load of {tab.replace(':', '.', 1)} waits for {count} answers"
-            for (host, number), tab, count in gathering.barriers(self._restored, self._workspace)
+            f"partition {number}: the first load of {tab.replace(':', '.', 1)} waits for {count} answers"
+            for number, tab, count in gathering.barriers(self._restored, self._workspace)
         ]
 
     def captured(self, connection: str) -> dict[str, bytes]:
@@ -116,13 +114,9 @@ class Mirror:
     def taken(self, book: Book) -> tuple[int, int]:
         """How many offsets of their inputs the streams have taken, and how many messages wait for them."""
         taken = waiting = 0
-        changes = {topics.changes(tab) for tab in book.read_fields}
-        for (host, number), restored in self._restored.items():
-            inputs = {
-                topics.FLOW: {*changes, topics.OUTCOMES, topics.JOURNEYS}, "records": changes,
-                "journeys": {topics.OUTCOMES, topics.JOURNEYS},
-            }.get(host, set())  # fmt: skip
-            for topic in sorted(inputs):
+        inputs = sorted({topics.OUTCOMES, topics.JOURNEYS, *map(topics.changes, book.read_fields)})
+        for number, restored in self._restored.items():
+            for topic in inputs:
                 position = restored.positions.next.get(topic, 0)
                 taken += position
                 waiting += self._waiting(topic, number, position)

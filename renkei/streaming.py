@@ -15,6 +15,7 @@ from renkei.web import Health
 from renkei.wiring import stages_of, tabs_of
 from rules.book import Book
 from rules.durations import Duration
+from schemas import topics
 from schemas.framing import Framings, Registry
 from schemas.values import SECOND
 from streams.partition_log import Cluster
@@ -50,27 +51,27 @@ class Measured:
     def __init__(self, meter: Meter, health: Health) -> None:
         self._meter, self._health = meter, health
 
-    def events(self, host: str, partition: int, count: int, seconds: float) -> None:
+    def events(self, partition: int, count: int, seconds: float) -> None:
         """A piece of work was committed."""
-        self._meter.events(host, partition, count)
+        self._meter.events(topics.FLOW, partition, count)
         self._meter.batch(seconds)
 
     def parked(self, topic: str, count: int) -> None:
         """Records were set aside."""
         self._meter.parked(topic, count)
 
-    def restored(self, host: str, partition: int, done: int, total: int) -> None:
+    def restored(self, partition: int, done: int, total: int) -> None:
         """A changelog is read back so far."""
         self._meter.restored(done)
-        self._health.waits(f"{host}/{partition}", f"restored {done:,} of {total:,} rows")
+        self._health.waits(f"partition {partition}", f"restored {done:,} of {total:,} rows")
 
     def stalled(self, topic: str, partition: int, is_stalled: bool) -> None:
         """A partition stands still, or moves again."""
         self._meter.stalled(topic, partition, is_stalled)
 
-    def told(self, host: str, partition: int, sentence: str) -> None:
+    def told(self, partition: int, sentence: str) -> None:
         """Something that the person who published should hear."""
-        typer.echo(f"{host}/{partition}: {sentence}", err=True)
+        typer.echo(f"partition {partition}: {sentence}", err=True)
 
 
 def registry_of(folder: Folder) -> Registry | None:

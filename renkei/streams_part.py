@@ -49,7 +49,7 @@ class StreamsPart:
             raise self._failure
         statuses = self._streams.statuses() if self._streams is not None else []
         self._partitions.tell(statuses)
-        problems = [f"{one.host}/{one.partition}: {one.problem}" for one in statuses if one.problem]
+        problems = [f"partition {one.partition}: {one.problem}" for one in statuses if one.problem]
         return Turned(False, now + SECOND // 4, "; ".join(problems[:3]))
 
     def close(self) -> None:

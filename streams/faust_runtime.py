@@ -19,6 +19,7 @@ from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 from yarl import URL
 
+from schemas.topics import FLOW
 from streams import unpacking
 from streams.by_number import ByNumber
 from streams.merging import Batch
@@ -331,9 +332,8 @@ class Streams:
         app, partitions = self._app, self.partitions
         app.on_partitions_revoked.connect(cast(Any, self._revoked), weak=False)
         app.on_partitions_assigned.connect(cast(Any, self._assigned), weak=False)
-        for host, names in partitions.topology.hosts().items():
-            topic = app.topic(*map(app.cluster.topic, names), key_serializer="raw", value_serializer="raw")
-            app.agent(topic, name=host)(_agent(partitions, host))
+        topic = app.topic(*map(app.cluster.topic, partitions.topics), key_serializer="raw", value_serializer="raw")
+        app.agent(topic, name=FLOW)(_agent(partitions))
 
     async def _revoked(self, app: Any, revoked: set[Any], **_: Any) -> None:
         await self.partitions.revoke()
@@ -358,10 +358,10 @@ class Streams:
                 gc.freeze()
 
 
-def _agent(partitions: Partitions, host: str) -> Callable[[Any], Any]:
+def _agent(partitions: Partitions) -> Callable[[Any], Any]:
     async def agent(stream: Any) -> None:
         async for batch in stream:
-            partitions.take(host, batch)
+            partitions.take(batch)
 
     return agent
 

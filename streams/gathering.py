@@ -1,6 +1,6 @@
 """The state of one workspace as the partitions of a broker hold it, gathered into one store to be looked at.
 
-A fused workspace is on one partition. One that is spread is on all of them, each host with its own keys; only what a
+A fused workspace is on one partition. One that is spread is on all of them, each with its own keys; only what a
 partition remembers of itself stands on each, and is put together here.
 """
 
@@ -13,14 +13,11 @@ from streams.embedded import FINGERPRINT
 from streams.stage import PARTITION_KEY, Changed
 from streams.store import Store
 
-Place = tuple[str, int]
-"""A host and a partition."""
-
 _unpack_journeys: Unpacker[journeys.PartitionBook] = Unpacker(journeys.PartitionBook)
 _unpack_relations: Unpacker[relations.PartitionBook] = Unpacker(relations.PartitionBook)
 
 
-def gather(found: Mapping[Place, Restored], workspace: str) -> Store:
+def gather(found: Mapping[int, Restored], workspace: str) -> Store:
     """A store in memory with all rows of a workspace; stages that are opened on it see what those on the broker see."""
     store = Store(":memory:")
     known: list[frozenset[str]] = []
@@ -40,14 +37,14 @@ def gather(found: Mapping[Place, Restored], workspace: str) -> Store:
     return store
 
 
-def barriers(found: Mapping[Place, Restored], workspace: str) -> Iterator[tuple[Place, str, int]]:
+def barriers(found: Mapping[int, Restored], workspace: str) -> Iterator[tuple[int, str, int]]:
     """The tabs whose first load is not told on yet, by partition, with how many answers each waits for."""
-    for place, restored in found.items():
+    for number, restored in found.items():
         for name, stored in _stages(restored, workspace):
             row = stored.rows.get(PARTITION_KEY, {}).get("")
             if name == "relations" and row is not None:
                 for one in _unpack_relations(row).barriers:
-                    yield place, one.tab, len(one.waits_for)
+                    yield number, one.tab, len(one.waits_for)
 
 
 def _stages(restored: Restored, workspace: str) -> Iterable[tuple[str, StoredStage]]:

@@ -49,16 +49,15 @@ class Work:
 
 
 class PartitionHost:
-    """One host of one partition. After ``fold`` raised, or its work was not committed, open another one."""
+    """What is at home in one partition. After ``fold`` raised, or its work was not committed, open another one."""
 
-    def __init__(self, topology: Topology, name: str, number: int, restored: Restored) -> None:
+    def __init__(self, topology: Topology, number: int, restored: Restored) -> None:
         """Open on what the changelog holds.
 
         Raises:
             LayoutChangedError: the rows were written under another layout.
         """
-        self.name, self.number = name, number
-        self._topology, self._restored = topology, restored
+        self.number, self._topology, self._restored = number, topology, restored
         self._inbox, self._outbox = Inbox(topology, restored.positions), Outbox(topology)
         count = topology.partitions
         self._place = Place(number, count, count, count) if topology.spread else Place()
@@ -88,7 +87,7 @@ class PartitionHost:
             Exception: a stage could not take a message: the state in memory is half-way.
         """
         first = self.positions.next.get(topic, 0)
-        upstream = f"{self.name}/{topic}/{self.number}" if self._topology.spread else ""
+        upstream = f"{topic}/{self.number}" if self._topology.spread else ""
         for record in records:
             if record.offset >= first:
                 self._take(topic, record, upstream)
@@ -153,7 +152,7 @@ class PartitionHost:
             self._work.rows.append(changelog.layout_row(wanted))
         elif (found.partitions, found.spread) != (wanted.partitions, wanted.spread):
             raise LayoutChangedError(
-                f"the state of {self.name}/{self.number} was written over {found.partitions} partitions "
+                f"the state of partition {self.number} was written over {found.partitions} partitions "
                 f"(spread: {found.spread}), and now there are {wanted.partitions} (spread: {wanted.spread}). "
                 "Keys would change their homes. Go back to the former settings, or load into topics of another prefix."
             )

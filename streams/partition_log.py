@@ -1,7 +1,7 @@
-"""One host and partition on the broker: its transactions, and its changelog read back.
+"""One partition on the broker: its transactions, and its changelog read back.
 
 A transaction holds outputs and state rows, the offsets read among them; now and then it tells the group of these, too.
-Its id names host and partition, so whoever opens a partition fences the one who had it before (aiokafka sends no group
+Its id names the partition, so whoever opens a partition fences the one who had it before (aiokafka sends no group
 metadata with offsets, so the id has to do it).
 """
 
@@ -71,20 +71,18 @@ class Cluster:
         """Our name of a topic on the broker."""
         return topic.removeprefix(self.prefix)
 
-    def owner(self, host: str, number: int) -> str:
-        """The transactional id of a host and partition."""
-        return f"{self.prefix}{self.group}-{host}-{number}"
+    def owner(self, number: int) -> str:
+        """The transactional id of a partition."""
+        return f"{self.prefix}{self.group}-{topics.FLOW}-{number}"
 
 
 class PartitionLog:
-    """The broker's side of one host and partition. Open, restore, then commit one piece of work after another."""
+    """The broker's side of one partition. Open, restore, then commit one piece of work after another."""
 
-    def __init__(
-        self, cluster: Cluster, host: str, number: int, at: Callable[[str], None] = lambda point: None
-    ) -> None:
+    def __init__(self, cluster: Cluster, number: int, at: Callable[[str], None] = lambda point: None) -> None:
         """``at`` is called at the point ``outputs_sent``, where a test may end the process."""
-        self._cluster, self.host, self.number, self._at = cluster, host, number, at
-        self._changelog = TopicPartition(cluster.topic(topics.state(host)), number)
+        self._cluster, self.number, self._at = cluster, number, at
+        self._changelog = TopicPartition(cluster.topic(topics.state(topics.FLOW)), number)
         self._producer: AIOKafkaProducer | None = None
         self._snapshot: Snapshot | None = None
         self._keeps_snapshot = True
@@ -100,7 +98,7 @@ class PartitionLog:
         """
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._cluster.servers,
-            transactional_id=self._cluster.owner(self.host, self.number),
+            transactional_id=self._cluster.owner(self.number),
             transaction_timeout_ms=TRANSACTION_TIMEOUT,
             max_batch_size=BATCH_BYTES,
             max_request_size=REQUEST_BYTES,
@@ -239,7 +237,7 @@ class PartitionLog:
         folder = self._cluster.folder
         if folder is None or not self._keeps_snapshot:
             return earliest
-        path = folder / f"{self._cluster.owner(self.host, self.number)}.snapshot"
+        path = folder / f"{self._cluster.owner(self.number)}.snapshot"
         try:
             return self._told_by(path, restored, earliest, end)
         except OSError as error:

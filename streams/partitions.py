@@ -1,4 +1,4 @@
-"""The partitions that this process has, each with its runners.
+"""The partitions that this process has, each with its runner.
 
 The runtime tells which partitions are assigned and hands over what it read.
 """
@@ -32,11 +32,7 @@ class Partitions:
         """``at`` is called at consumed, outputs_sent and committed, where a test may end the process."""
         self.topology, self.cluster, self.gate, self.meter = topology, cluster, gate, meter
         self.clock, self.at = clock, at
-        self._runners: dict[tuple[str, int], Runner] = {}
-        self._hosts_of = {
-            topic: [host for host, topics in topology.hosts().items() if topic in topics]
-            for topic in {topic for topics in topology.hosts().values() for topic in topics}
-        }
+        self._runners: dict[int, Runner] = {}
         self.failure: Exception | None = None
         self.on_failure: Callable[[], None] = lambda: None
         self.gaps = 0
@@ -46,11 +42,11 @@ class Partitions:
     @property
     def topics(self) -> list[str]:
         """The topics to read, by our names."""
-        return sorted(self._hosts_of)
+        return sorted(self.topology.inputs())
 
-    def take(self, host: str, batch: Batch) -> None:
-        """Hand a batch to the runner of a host; without one it is read again by whoever has the partition."""
-        runner = self._runners.get((host, batch.partition))
+    def take(self, batch: Batch) -> None:
+        """Hand a batch to the runner of its partition; without one it is read again by whoever has that."""
+        runner = self._runners.get(batch.partition)
         if runner is not None:
             runner.put(batch)
 
@@ -67,12 +63,11 @@ class Partitions:
         if max(numbers, default=0) >= self.topology.partitions:
             self.fail(LayoutChangedError(_too_many(max(numbers) + 1, self.topology.partitions)))
             numbers = set()
-        wanted = {(host, number) for host in self.topology.hosts() for number in numbers}
-        await asyncio.gather(*(self._runners.pop(name).close() for name in [*self._runners] if name not in wanted))
-        for name in sorted(wanted):
-            runner = self._runners.get(name)
+        await asyncio.gather(*(self._runners.pop(one).close() for one in [*self._runners] if one not in numbers))
+        for number in sorted(numbers):
+            runner = self._runners.get(number)
             if runner is None:
-                self._runners[name] = Runner(self, *name)
+                self._runners[number] = Runner(self, number)
             else:
                 await runner.resume()
 
@@ -82,22 +77,22 @@ class Partitions:
         await self.assign([])
 
     async def seek(self, inputs: Iterable[tuple[str, int]]) -> None:
-        """Read these partitions on from where the state is; where two hosts read one, from the one further back."""
+        """Read these partitions on from where the state is."""
         positions: dict[tuple[str, int], int] = {}
         for topic, number in inputs:
-            readers = [self._runners.get((host, number)) for host in self._hosts_of[topic]]
-            known = [at for one in readers if one is not None and (at := one.position(topic)) is not None]
-            if known:
-                positions[(topic, number)] = min(known)
+            runner = self._runners.get(number)
+            position = None if runner is None else runner.position(topic)
+            if position is not None:
+                positions[(topic, number)] = position
         await self.gate.seek(positions)
 
     def statuses(self) -> list[Status]:
         """How each runner is, in order."""
-        return [self._runners[name].status for name in sorted(self._runners)]
+        return [self._runners[number].status for number in sorted(self._runners)]
 
-    def host(self, name: str, number: int) -> PartitionHost | None:
-        """The state in memory of a host and partition, if it is open here."""
-        runner = self._runners.get((name, number))
+    def host(self, number: int) -> PartitionHost | None:
+        """The state in memory of a partition, if it is open here."""
+        runner = self._runners.get(number)
         return None if runner is None else runner.host
 
     def fail(self, error: Exception) -> None:

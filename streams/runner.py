@@ -64,7 +64,7 @@ class Gate(Protocol):
 class Meter(Protocol):
     """Who counts, for operators."""
 
-    def events(self, host: str, partition: int, count: int, seconds: float) -> None:
+    def events(self, partition: int, count: int, seconds: float) -> None:
         """So many records were folded and committed in one piece, within so many seconds."""
         ...
 
@@ -72,7 +72,7 @@ class Meter(Protocol):
         """So many records of a topic were set aside."""
         ...
 
-    def restored(self, host: str, partition: int, done: int, total: int) -> None:
+    def restored(self, partition: int, done: int, total: int) -> None:
         """A changelog is read back so far."""
         ...
 
@@ -80,7 +80,7 @@ class Meter(Protocol):
         """A partition has something to read, and does not move."""
         ...
 
-    def told(self, host: str, partition: int, sentence: str) -> None:
+    def told(self, partition: int, sentence: str) -> None:
         """A person should hear this of a partition that was opened."""
         ...
 
@@ -89,7 +89,6 @@ class Meter(Protocol):
 class Status:
     """How one runner is."""
 
-    host: str
     partition: int
     state: RunnerState = "closed"
     problem: str = ""
@@ -130,13 +129,13 @@ class RetentionError(HaltedError):
 
 
 class Runner:
-    """Serves one host of one partition until it is closed."""
+    """Serves one partition until it is closed."""
 
-    def __init__(self, owner: Owner, host: str, number: int) -> None:
-        self.status = Status(host, number)
+    def __init__(self, owner: Owner, number: int) -> None:
+        self.status = Status(number)
         self._owner = owner
-        self._inputs = [(topic, number) for topic in owner.topology.hosts()[host]]
-        self._log = PartitionLog(owner.cluster, host, number, owner.at)
+        self._inputs = [(topic, number) for topic in owner.topology.inputs()]
+        self._log = PartitionLog(owner.cluster, number, owner.at)
         self._host: PartitionHost | None = None
         self._merge = Merge({})
         self._gaps: set[str] = set()
@@ -151,7 +150,7 @@ class Runner:
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self._paused = False
-        self._task = asyncio.create_task(self._run(), name=f"{host}/{number}")
+        self._task = asyncio.create_task(self._run(), name=f"partition {number}")
 
     # -- what the owner says --------------------------------------------------------------
 
@@ -245,13 +244,13 @@ class Runner:
         self.status.state = "opening"
         await self._log.open()
         self.status.state = "restoring"
-        name, number, topics = self.status.host, self.status.partition, [topic for topic, _ in self._inputs]
+        number, meter = self.status.partition, self._owner.meter
         restored, starts = await self._log.restore(
-            topics, lambda done, total: self._owner.meter.restored(name, number, done, total)
+            self._owner.topology.inputs(), lambda done, total: meter.restored(number, done, total)
         )
-        host = PartitionHost(self._owner.topology, name, number, restored)
+        host = PartitionHost(self._owner.topology, number, restored)
         for sentence in host.news:
-            self._owner.meter.told(name, number, sentence)
+            meter.told(number, sentence)
         self._log.owe(host.positions.next)
         for topic, start in starts.items():
             known = host.positions.next.setdefault(topic, start)
@@ -279,7 +278,7 @@ class Runner:
             finally:
                 self._idle.set()
             if taken:
-                self._owner.meter.events(host.name, host.number, taken, time.perf_counter() - started)
+                self._owner.meter.events(host.number, taken, time.perf_counter() - started)
 
     async def _wait(self, host: PartitionHost) -> None:
         """Until there is something to take or to tell, or a timer is due."""

@@ -108,14 +108,14 @@ class Topology:
         """What the rows of every partition are written under."""
         return Layout(self.partitions, self.spread, self.era)
 
-    def hosts(self) -> dict[str, list[str]]:
-        """The hosts of every partition, each with the topics that it reads."""
+    def inputs(self) -> list[str]:
+        """The topics that every partition reads."""
         tabs = {tab for one in self.workspaces.values() for tab in one.book.read_fields}
         changes = sorted(topics.changes(tab) for tab in tabs)
         read = [*changes, topics.OUTCOMES, topics.JOURNEYS]
         if self.spread:  # what one partition says, another reads
             read += [topics.RELATIONS, *self._left_and_read()]
-        return {topics.FLOW: read}
+        return read
 
     def home(self, workspace: str, key: str) -> int:
         """The partition of a record, relation key or journey: of a record of others, where they tell it."""
@@ -131,9 +131,8 @@ class Topology:
 
     def written(self) -> frozenset[str]:
         """The topics that there are for outputs beside those of commands; a broker may have no others."""
-        read = {topic for names in self.hosts().values() for topic in names}
-        inner = {topics.RELATIONS, topics.JOURNEYS, topics.DECISIONS}
-        return frozenset(read | inner | set(own_topics(self._extra())))
+        own = own_topics(self._extra())
+        return frozenset({*self.inputs(), topics.RELATIONS, topics.JOURNEYS, topics.DECISIONS, *own})
 
     def _left_and_read(self) -> list[str]:
         """The topics of what leaves the flow that strangers' stages read."""

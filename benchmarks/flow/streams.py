@@ -17,21 +17,21 @@ from streams.topology import Topology, Workspace
 class Quiet:
     """A meter that only tells progress of a restore."""
 
-    def events(self, host: str, partition: int, count: int, seconds: float) -> None:
+    def events(self, partition: int, count: int, seconds: float) -> None:
         """Not counted here: the broker tells."""
 
     def parked(self, topic: str, count: int) -> None:
         """Nothing is to be parked."""
         sys.exit(f"{count} records of {topic} were parked")
 
-    def restored(self, host: str, partition: int, done: int, total: int) -> None:
+    def restored(self, partition: int, done: int, total: int) -> None:
         """Say how far it is."""
         print(json.dumps({"restored": [partition, done, total]}), flush=True)
 
     def stalled(self, topic: str, partition: int, is_stalled: bool) -> None:
         """A stall would show in the figures."""
 
-    def told(self, host: str, partition: int, sentence: str) -> None:
+    def told(self, partition: int, sentence: str) -> None:
         """Nothing is published here."""
 
 

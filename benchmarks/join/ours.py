@@ -149,20 +149,20 @@ _TABS = topics.changes(f"{CONNECTION}:")
 class Quiet:
     """A meter that refuses what must not happen."""
 
-    def events(self, host: str, partition: int, count: int, seconds: float) -> None:
+    def events(self, partition: int, count: int, seconds: float) -> None:
         """Not counted here."""
 
     def parked(self, topic: str, count: int) -> None:
         """Nothing is to be parked."""
         raise RuntimeError(f"{count} records of {topic} were parked")
 
-    def restored(self, host: str, partition: int, done: int, total: int) -> None:
+    def restored(self, partition: int, done: int, total: int) -> None:
         """Nothing is restored."""
 
     def stalled(self, topic: str, partition: int, is_stalled: bool) -> None:
         """The benchmark has a time limit of its own."""
 
-    def told(self, host: str, partition: int, sentence: str) -> None:
+    def told(self, partition: int, sentence: str) -> None:
         """Nothing is published here."""
 
 

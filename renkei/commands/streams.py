@@ -50,7 +50,7 @@ async def serve(folder: Folder, book: Book, broker: str, meter: Meter, health: H
 
     cluster = cluster_of(folder, broker)
     topology = topology_of(folder, book)
-    for topic in {one for read in topology.hosts().values() for one in read}:
+    for topic in topology.inputs():
         meter.reads(topic)
     served = Streams(topology, cluster, Measured(meter, health), wall_clock, killing())
     partitions = PartitionHealth(health)

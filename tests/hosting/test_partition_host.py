@@ -2,100 +2,24 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
 from renkei.streaming import Nouns
-from rules.book import Book
-from rules.calendars import Calendar
 from rules.project import Project
 from rules.publishing import publish
 from schemas import topics
-from schemas.codec import from_json, pack
+from schemas.codec import pack
 from schemas.events import ChangeEvent
-from schemas.keys import home, in_workspace
-from schemas.messages import Loaded, Tick
+from schemas.keys import in_workspace
+from schemas.messages import Tick
 from schemas.values import DAY, format_instant
-from streams.changelog import Restored, fingerprint_row
-from streams.hosting import LayoutChangedError, PartitionHost, Work
+from streams.changelog import Restored
+from streams.hosting import LayoutChangedError
 from streams.stage import Changed, Output, Source
 from streams.topology import ORIGIN, Incoming, Topology, Workspace
-
-AT = 1_800_000_000_000
-DEALS = topics.changes("zoho:Deals")
-HEAD = "workflow: sales\nmain_tab: deal\ntabs:\n  deal: {module: zoho.Deals}\nrules:\n  deal:\n"
-WON = '    - {name: won, trigger: {becomes: Stage is "Won"}, actions: [{notify: user ann, text: Won}]}\n'
-LATER = """\
-    - name: later
-      trigger: {becomes: Stage is "Won"}
-      actions: [{notify: user ann, text: Won}]
-      scheduled_actions: [{after: 2 days, actions: [{notify: user ann, text: Still}]}]
-"""
-
-
-def book(rules: str = WON, zone: str = "UTC") -> Book:
-    office = Calendar.always(ZoneInfo(zone))
-    return publish({"sales.yaml": f"calendar: office\n{HEAD}{rules}"}, Project(calendars={"office": office}))
-
-
-def topology(
-    *, rules: str = WON, partitions: int = 1, spread: bool = False, zone: str = "UTC", **more: Any
-) -> Topology:
-    one = Workspace(book(rules, zone), ("zoho", "mail"), None, {"email": "mail"}, **more)
-    return Topology({"main": one, "客户": one}, partitions, Nouns(), spread=spread)
-
-
-class Log:
-    """A partition whose work is written down, so that another host can open on it."""
-
-    def __init__(self, serving: Topology, name: str = "flow", number: int = 0) -> None:
-        self.topology, self.name, self.number = serving, name, number
-        self.rows: list[tuple[bytes, bytes | None]] = []
-        self.said: list[tuple[str, Any]] = []
-        self.written = 0
-        self.open()
-
-    def open(self, serving: Topology | None = None) -> PartitionHost:
-        """A host on what was written down."""
-        restored = Restored()
-        restored.take(self.rows)
-        self.host = PartitionHost(serving or self.topology, self.name, self.number, restored)
-        return self.host
-
-    def commit(self) -> Work:
-        work = self.host.work()
-        self.rows += work.rows
-        self.said += [(topic, one) for (topic, _), found in work.outputs.items() for one in found]
-        return work
-
-    def feed(self, *records: Incoming, topic: str = DEALS) -> Work:
-        self.host.fold(topic, records, records[-1].offset + 1)
-        return self.commit()
-
-    def topics(self) -> list[str]:
-        return sorted({topic for topic, _ in self.said})
-
-    def parked(self) -> list[dict[str, Any]]:
-        return [from_json(one.value or b"") for topic, one in self.said if topic == topics.PARKED]
-
-    def notified(self) -> int:
-        return sum(topic.startswith("commands.") for topic, _ in self.said)
-
-
-def change(offset: int, stage: str, *, deal: str = "1", workspace: str = "main", seen_at: int = AT) -> Incoming:
-    event = ChangeEvent(
-        tab="zoho:Deals", record_id=deal, op="create", after={"id": deal, "Stage": stage, "Day": "2027-01-20"},
-        committed_at=seen_at, seen_at=seen_at, source_position=offset + 1,
-    )  # fmt: skip
-    value, headers = Nouns().encode(event, DEALS)
-    return Incoming(offset, in_workspace(workspace, deal), value, headers, seen_at)
-
-
-def marker(offset: int, workspace: str = "main") -> Incoming:
-    loaded = Loaded(at=AT, tab="zoho:Deals", generation=0, upstream=("capture", 0))
-    return Incoming(offset, in_workspace(workspace, ""), pack(loaded), (), AT)
+from tests.hosting.partition import AT, DEALS, HEAD, LATER, WON, Log, change, marker, topology
 
 
 def test_work_holds_outputs_rows_and_positions_together() -> None:
@@ -194,7 +118,6 @@ def test_workspaces_do_not_see_each_other() -> None:
 def test_another_layout_is_refused(changed: Mapping[str, Any]) -> None:
     log = Log(topology())
     log.feed(change(0, "Won"))
-    log.name = "flow"
     with pytest.raises(LayoutChangedError, match="Keys would change their homes"):
         log.open(topology(**changed))
 
@@ -227,20 +150,13 @@ def test_rows_of_former_joins_are_gone_once_workflows_changed() -> None:
     )  # fmt: skip
     value, headers = Nouns().encode(event, DEALS)
     log.feed(Incoming(0, in_workspace("main", "1"), value, headers, AT))
-    assert log.host.lodger("main").states("relations").names()  # type: ignore[union-attr]
+    assert log.host.flow("main").states("relations").names()  # type: ignore[union-attr]
     log.topology = topology()
     log.open()
     log.commit()
     restored = Restored()
     restored.take(log.rows)
     assert restored.of("relations", "main").rows.keys() <= {"\x1fpartition"}
-
-
-def test_changed_workflows_of_a_spread_workspace_are_refused() -> None:
-    log = Log(topology(spread=True), "records")
-    log.feed(change(0, "Won"))
-    with pytest.raises(LayoutChangedError, match="cannot be joined anew in place"):
-        log.open(topology(rules=LATER, spread=True))
 
 
 # -- calendars --------------------------------------------------------------
@@ -259,8 +175,8 @@ IN_UTC = {"later": "2027-01-17T09:00:00Z", "dated": "2027-01-20T09:00:00Z", "rel
 
 def dues(log: Log) -> dict[str, str]:
     """When each rule is due."""
-    journeys = log.host.lodger("main").states("journeys")  # type: ignore[union-attr]
-    journey = journeys.get("zoho:Deals/1")  # type: ignore[union-attr]
+    journeys = log.host.flow("main").states("journeys")  # type: ignore[union-attr]
+    journey = journeys.get("zoho:Deals/1")
     timers = journey.rules.timers.values()  # type: ignore[union-attr]
     return {one.rule.partition("/")[2]: format_instant(one.due) for one in timers}
 
@@ -281,33 +197,6 @@ def test_timers_follow_a_changed_calendar_and_their_number_is_told_once() -> Non
     assert sorted(replanned(log)) == ["dated", "later"]
     log.open(topology(rules=AT_NINE, zone="Asia/Tokyo"))
     assert (dues(log), log.host.news) == (IN_TOKYO, [])
-
-
-def test_timers_of_a_spread_workspace_follow_a_changed_calendar_where_they_are() -> None:
-    """D-56, spread: a calendar changes nothing that is joined, so nothing has to be loaded anew."""
-    records = Log(topology(rules=AT_NINE, spread=True), "records")
-    records.feed(marker(0), change(1, "Won"))
-    relations = Log(topology(rules=AT_NINE, spread=True), "relations")
-    told = [Incoming(number, one.key, one.value, one.headers, AT) for number, (_, one) in enumerate(records.said)]
-    log = Log(topology(rules=AT_NINE, spread=True), "journeys")
-    log.feed(*told, topic=topics.JOURNEYS)
-    assert dues(log) == IN_UTC
-    tokyo = topology(rules=AT_NINE, spread=True, zone="Asia/Tokyo")
-    assert (records.open(tokyo).news, relations.open(tokyo).news) == ([], [])
-    log.open(tokyo)
-    assert (dues(log), log.host.news) == (IN_TOKYO, [MOVED])
-    log.commit()
-    assert sorted(replanned(log)) == ["dated", "later"]
-    log.open(tokyo)
-    assert (dues(log), log.host.news) == (IN_TOKYO, [])
-
-
-def test_a_spread_workspace_of_an_older_version_opens_and_its_timers_stay() -> None:
-    """Its fingerprint knows of no calendars, and its rows of none by which timers were planned."""
-    log = Log(topology(spread=True), "records")
-    log.feed(change(0, "Won"))
-    log.rows.append(fingerprint_row("main", book().fingerprint.partition("-")[0]))
-    assert log.open(topology(spread=True, zone="Asia/Tokyo")).news == []
 
 
 # -- time --------------------------------------------------------------
@@ -368,30 +257,6 @@ def test_a_workspace_may_have_a_clock_of_its_own() -> None:
     assert [one.at for one in ticks(log)] == [now]
 
 
-# -- spread --------------------------------------------------------------
-
-
-def test_spread_messages_go_to_their_homes_with_their_origin_and_a_repetition_is_dropped() -> None:
-    serving = topology(partitions=4, spread=True)
-    log = Log(serving, "records", 2)
-    log.feed(change(0, "Won"), change(1, "Won", deal="2"))
-    (sent,) = {topic for topic, _ in log.said}
-    assert sent == topics.JOURNEYS
-    facts = [one for _, one in log.said]
-    assert [dict(one.headers)[ORIGIN] for one in facts] == [
-        f"records/{DEALS}/2:{offset}:0".encode() for offset in (0, 1)
-    ]
-    number = home("main", "zoho:Deals/1", 4, spread=True)
-    journeys = Log(serving, "journeys", number)
-    first = Incoming(0, facts[0].key, facts[0].value or b"", facts[0].headers, AT)
-    assert journeys.feed(first, topic=topics.JOURNEYS).taken == 1
-    assert journeys.feed(msgspec.structs.replace(first, offset=1), topic=topics.JOURNEYS).taken == 0
-    journeys.open()
-    assert journeys.feed(msgspec.structs.replace(first, offset=2), topic=topics.JOURNEYS).taken == 0
-    later = msgspec.structs.replace(first, offset=3, headers=[(ORIGIN, f"records/{DEALS}/2:0:1".encode())])
-    assert journeys.feed(later, topic=topics.JOURNEYS).taken == 1
-
-
 # -- strangers --------------------------------------------------------------
 
 
@@ -430,7 +295,7 @@ def test_a_stage_of_a_stranger_finds_its_rows_again() -> None:
     made.clear()
     log.open()
     assert max(one.count for one in made) == counted
-    assert isinstance(log.host.lodger("main"), object)
+    assert isinstance(log.host.flow("main"), object)
 
 
 def test_a_tick_is_a_message_of_its_workspace_alone() -> None:

@@ -23,6 +23,7 @@ from schemas.messages import Loaded, OutcomeOf
 from schemas.values import tab_of
 from streams import wire
 from streams.faust_runtime import Streams
+from streams.flow import Flow
 from streams.hosting import PartitionHost
 from streams.partition_log import Cluster
 from streams.runner import Status
@@ -36,7 +37,7 @@ ANY_TIME = {"message.timestamp.after.max.ms": str(2**63 - 1), "retention.ms": "-
 """Settings of topics whose records are of any time: of years to come, or of years ago."""
 
 T = TypeVar("T")
-Where = dict[tuple[str, str, int], int]
+Where = dict[tuple[str, int], int]
 """Positions by host, topic and partition."""
 
 
@@ -48,7 +49,7 @@ class Counted:
         self.stalls: set[tuple[str, int]] = set()
         self.committed = asyncio.Event()
 
-    def events(self, host: str, partition: int, count: int, seconds: float) -> None:
+    def events(self, partition: int, count: int, seconds: float) -> None:
         self.taken += count
         self.largest = max(self.largest, count)
         self.committed.set()
@@ -56,14 +57,14 @@ class Counted:
     def parked(self, topic: str, count: int) -> None:
         pass
 
-    def restored(self, host: str, partition: int, done: int, total: int) -> None:
+    def restored(self, partition: int, done: int, total: int) -> None:
         pass
 
     def stalled(self, topic: str, partition: int, is_stalled: bool) -> None:
         if is_stalled:
             self.stalls.add((topic, partition))
 
-    def told(self, host: str, partition: int, sentence: str) -> None:
+    def told(self, partition: int, sentence: str) -> None:
         pass
 
 
@@ -143,8 +144,8 @@ class Service:
             self.meter.committed.clear()
             before = self._positions(workspace)
             if before is not None:
-                ends = await self.ends({(topic, number) for _, topic, number in before})
-                if all(at >= ends[(topic, number)] for (_, topic, number), at in before.items()):
+                ends = await self.ends(before)
+                if all(at >= ends[place] for place, at in before.items()):
                     if self._positions(workspace) == before:
                         break
                     continue
@@ -160,23 +161,23 @@ class Service:
         for program in self.programs:
             for status in program.statuses():
                 if self.topology.spread or status.partition == at_home:
-                    yield status, program.partitions.host(status.host, status.partition)
+                    yield status, program.partitions.host(status.partition)
 
     def _positions(self, workspace: str) -> Where | None:
         """Up to where everything is taken and committed; none where something is under way, or a timer is due."""
         found: Where = {}
         hosts = list(self.hosts(workspace))
-        if len(hosts) != (self.topology.partitions if self.topology.spread else 1) * len(self.topology.hosts()):
+        if len(hosts) != (self.topology.partitions if self.topology.spread else 1):
             return None
         for status, host in hosts:
             if host is None or host.positions.next != status.next or self._is_due(host, workspace):
                 return None
-            found |= {(status.host, topic, status.partition): offset for topic, offset in status.next.items()}
+            found |= {(topic, status.partition): offset for topic, offset in status.next.items()}
         return found
 
     def _is_due(self, host: PartitionHost, workspace: str) -> bool:
-        lodger = host.lodger(workspace)
-        due = None if lodger is None else lodger.next_due
+        flow = host.flow(workspace)
+        due = None if flow is None else flow.next_due
         return due is not None and due <= self.clocks[workspace]
 
     def _raise_failure(self) -> None:
@@ -222,8 +223,9 @@ class Service:
     def _is_shared_out(self) -> bool:
         """Whether each partition is open in one program, and each program has its share."""
         shares = [len(one.statuses()) for one in self.programs]
-        wanted = self.topology.partitions * len(self.topology.hosts())
-        return sum(shares) == wanted and min(shares) > 0 and all(one.is_ready for one in self.programs)
+        return (
+            sum(shares) == self.topology.partitions and min(shares) > 0 and all(one.is_ready for one in self.programs)
+        )
 
     async def _end(self) -> None:
         program = self.programs.pop(0)
@@ -257,12 +259,10 @@ class Service:
         return [*lanes, topics.DECISIONS, topics.PARKED]
 
     def _topics(self) -> Iterator[TopicSpec]:
-        read = {topic for found in self.topology.hosts().values() for topic in found}
         prefix, count = self.cluster.prefix, self.topology.partitions
-        for name in sorted(read | set(self._left())):
+        for name in sorted({*self.topology.inputs(), *self._left()}):
             yield TopicSpec(prefix + name, count, 1, ANY_TIME)
-        for host in self.topology.hosts():
-            yield TopicSpec(prefix + topics.state(host), count, 1, {"cleanup.policy": "compact"})
+        yield TopicSpec(prefix + topics.state(topics.FLOW), count, 1, {"cleanup.policy": "compact"})
 
     def tp(self, topic: str, number: int) -> TopicPartition:
         return TopicPartition(self.cluster.topic(topic), number)
@@ -334,13 +334,15 @@ class OnKafka:
         return iter(self._service.call(self._states(stage)))
 
     async def _dues(self) -> list[int]:
-        lodgers = [host.lodger(self.workspace) for _, host in self._service.hosts(self.workspace) if host is not None]
-        return [due for one in lodgers if one is not None and (due := one.next_due) is not None]
+        return [due for flow in self._flows() if (due := flow.next_due) is not None]
 
     async def _states(self, stage: str) -> list[tuple[str, Any]]:
-        lodgers = [host.lodger(self.workspace) for _, host in self._service.hosts(self.workspace) if host is not None]
-        states = [found for one in lodgers if one is not None and (found := one.states(stage)) is not None]
+        states = [flow.states(stage) for flow in self._flows()]
         return [(key, one.get(key)) for one in states for key in one.names()]
+
+    def _flows(self) -> list[Flow]:
+        hosts = [host for _, host in self._service.hosts(self.workspace) if host is not None]
+        return [flow for host in hosts if (flow := host.flow(self.workspace)) is not None]
 
     def _said(self) -> list[tuple[str, Any]]:
         return [(topic, one) for topic, workspace, one in self._service.said if workspace == self.workspace]

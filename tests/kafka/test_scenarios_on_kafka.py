@@ -19,7 +19,7 @@ from tests.scenarios.world import World
 
 FILES = [path for path in sorted(HERE.glob("*/*.yaml")) if story(path).scenario.refused is None]
 SOME = [path for path in FILES if path.parent.name in ("conditions", "examples")]
-"""What is told with spread stages in the default run: where several records and keys meet."""
+"""What is told spread in the default run: where several records and keys meet."""
 STOPPED = [
     HERE / "timers" / "birthday.yaml",
     *(
@@ -51,7 +51,7 @@ def fused(broker: Cluster, prefix: str) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def spread(broker: Cluster, prefix: str) -> Iterator[Service]:
-    """Each stage a host of its own, keys spread over all partitions."""
+    """Keys spread over all partitions."""
     serving = service(broker, f"{prefix}spread.", spread=True)
     yield serving
     serving.close()

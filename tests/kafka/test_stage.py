@@ -12,7 +12,6 @@ from rules.actions.registry import registry
 from rules.project import Project
 from rules.publishing import publish
 from sandbox.broker.cluster import Cluster
-from schemas import topics
 from schemas.codec import Unpacker, pack
 from schemas.events import ChangeEvent
 from schemas.keys import home
@@ -73,16 +72,13 @@ def test_a_strangers_stage_enriches_a_tab_and_survives_a_kill(
     surroundings = {"PYTHONPATH": f"{site}:{HOUSE}"}
     made = place.start("topics", str(folder), **surroundings)
     assert made.wait(60) == 0
-    state = f"{place.prefix}reductions.state"
-    assert (state in place.admin.topics()) == spread, "a host of its own only where the workspace is spread"
     marker = pack(Loaded(at=now(), tab="zoho:Deals", generation=0, upstream=("capture", 0)))
     for number in range(PARTITIONS) if spread else (home("main", "", PARTITIONS, spread=False),):
         place.put_raw("changes.zoho.Deals", "", marker, number=number)
     put(place, 1, 500, spread=spread)
     put(place, 2, 400, spread=spread)
     first = place.start("streams", "--project", str(folder), **surroundings)
-    taken = "reductions.state" if spread else "flow.state"
-    place.until(lambda: _counted(place, taken) == 1, "the first reduction is counted")
+    place.until(lambda: _counted(place, "flow.state") == 1, "the first reduction is counted")
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert place.commands("chat") == []
@@ -128,7 +124,7 @@ def fold(stage: type[Careless]) -> dict[tuple[str, int], list[Outgoing]]:
     """What one change leads to where this stage is installed."""
     book = publish({"cheer.yaml": CHEER}, Project(actions=registry([Message])))
     topology = Topology({"main": Workspace(book, ["chat"], more_stages=[stage])}, 1, Nouns())
-    host = PartitionHost(topology, topics.FLOW, 0, Restored())
+    host = PartitionHost(topology, 0, Restored())
     event = ChangeEvent(
         tab="zoho:Deals", record_id="17", op="create", after={"id": "17"}, committed_at=1, seen_at=1, source_position=1
     )

@@ -236,7 +236,7 @@ async def skip_ahead(program: Streams, service: Service) -> None:
     """The consumer hands over something that does not follow."""
     start = (await service.ends([(DEALS, 0)]))[(DEALS, 0)] + 5
     ahead = Incoming(start, in_workspace("main", "9"), b"", (), START)
-    program.partitions.take("flow", Batch(DEALS, 0, start, start + 1, [ahead]))
+    program.partitions.take(Batch(DEALS, 0, start, start + 1, [ahead]))
 
 
 def test_ends_of_transactions_are_nothing_that_waits(serving: Serving) -> None:

@@ -49,7 +49,7 @@ def specs(folder: Path) -> dict[str, int]:
     return {spec.name: spec.partitions for spec in topics_of(read, read.compile().book)}
 
 
-FUSED = {
+TOPICS = {
     "changes.zoho.Deals": 4, "changes.zoho.Demos": 4, "positions.zoho": 1,
     "commands.zoho": 4, "commands.zoho.bulk": 4, "ledger.zoho": 4,
     "commands.mail": 4, "commands.mail.bulk": 4, "ledger.mail": 4,
@@ -58,13 +58,12 @@ FUSED = {
 
 
 def test_the_topics_of_a_project_follow_from_its_connections_and_tabs(tmp_path: Path) -> None:
-    assert specs(project(tmp_path, "partitions: 4")) == FUSED
+    assert specs(project(tmp_path, "partitions: 4")) == TOPICS
 
 
-def test_a_spread_project_keeps_the_state_of_each_stage_apart(tmp_path: Path) -> None:
+def test_a_spread_project_has_the_same_topics_under_its_prefix(tmp_path: Path) -> None:
     found = specs(project(tmp_path, "partitions: 4, spread: true, prefix: acme."))
-    stages = {f"acme.{name}.state": 4 for name in ("records", "relations", "journeys")}
-    assert found == {f"acme.{name}": count for name, count in FUSED.items() if name != "flow.state"} | stages
+    assert found == {f"acme.{name}": count for name, count in TOPICS.items()}
 
 
 def test_two_copies_have_to_be_in_step_once_there_are_three(tmp_path: Path) -> None:
@@ -80,7 +79,7 @@ def test_of_a_history_nothing_is_too_old_and_commands_to_files_are_rehearsed_too
     settings.write_text(f"{settings.read_text(encoding='utf-8')}history: true\n", encoding="utf-8")
     read = read_folder(folder)
     found = {spec.name: spec.settings for spec in topics_of(read, read.compile().book)}
-    assert found.keys() == FUSED.keys() | {"commands.old", "commands.old.bulk"}
+    assert found.keys() == TOPICS.keys() | {"commands.old", "commands.old.bulk"}
     kept = {one.get("retention.ms") for one in found.values() if one["cleanup.policy"] == "delete"}
     assert kept == {"-1"}
 

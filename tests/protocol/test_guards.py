@@ -33,7 +33,7 @@ from tests.protocol import test_joining as joining
 from tests.protocol import test_moving as moving
 from tests.protocol import test_paging as paging
 from tests.protocol import test_storms as storms
-from tests.protocol.storms import Parts
+from tests.protocol.storms import Parts, new_world
 
 Story = Callable[[Parts], None]
 Sent = list[tuple[Output, int, Origin]]
@@ -258,7 +258,7 @@ def equality(parts: Parts) -> None:
 
 
 def storm(parts: Parts) -> None:
-    storms.check_storm(parts, storms.new_world(0))
+    storms.check_storm(parts, new_world(0))
 
 
 def calm(parts: Parts) -> None:
