@@ -8,7 +8,7 @@ from renkei.folder import Folder
 from renkei.settings import ConnectionPart, KafkaPart
 from renkei.wiring import NO_CAPTURE, stages_of, tabs_of
 from rules.book import Book
-from rules.errors import Place, Problem, Problems
+from rules.errors import Place, Problem, Problems, refuse
 from schemas import topics
 from schemas.values import DAY
 from streams.topology import own_topics
@@ -112,6 +112,22 @@ def prepare(admin: TopicAdmin, specs: Sequence[TopicSpec]) -> dict[str, str]:
     misfits(specs, there).refuse()
     admin.create([spec for spec in specs if spec.name not in there])
     return {spec.name: _set_right(admin, spec) if spec.name in there else "made" for spec in specs}
+
+
+def refuse_former(admin: TopicAdmin, kafka: KafkaPart) -> None:
+    """Refuse to begin anew beside the state of a spread workspace that an earlier version kept stage by stage.
+
+    Raises:
+        WorkflowError: there is such state; what has fired by it would fire again.
+    """
+    former = sorted(admin.partitions([kafka.prefix + topics.state(stage) for stage in topics.STAGES]))
+    if kafka.spread and former:
+        refuse(
+            f"topic {former[0]} holds the state of a spread workspace as an earlier version kept it, stage by stage; "
+            "this version keeps it by partition and cannot read that",
+            "Name another `prefix` below `kafka:` and let every tab be loaded there.",
+            _PLACE,
+        )
 
 
 def require(admin: TopicAdmin, specs: Sequence[TopicSpec]) -> None:

@@ -18,7 +18,7 @@ from renkei.options import (
     say_json,
     told,
 )
-from renkei.topology import prepare, topics_of
+from renkei.topology import prepare, refuse_former, topics_of
 from schemas.values import DAY
 
 
@@ -42,6 +42,7 @@ def topics(
         specs = topics_of(project, edition.book)
         admin = Admin(broker_of(project, broker))
         try:
+            refuse_former(admin, project.settings.kafka)
             done = prepare(admin, specs)
         finally:
             admin.close()

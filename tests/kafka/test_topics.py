@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.kafka_io import Admin
+from connectors.kafka_io import Admin, TopicSpec
 from renkei.folder import read_folder
 from renkei.streaming import topology_of
 from renkei.topology import topics_of
@@ -135,6 +135,18 @@ def test_topics_are_made_once_and_set_right_and_never_repartitioned(
     assert "has 2 partitions, and the project says 3" in refused.err
     assert "the partition count may not change" in refused.err
     assert "partitions: 2" in refused.err
+
+
+def test_state_of_a_spread_workspace_by_stages_is_never_begun_anew(
+    tmp_path: Path, broker: Cluster, topics: str, cleaning: Admin
+) -> None:
+    cleaning.create([TopicSpec(f"{topics}journeys.state", 2, 1, {})])
+    folder = project(tmp_path, f"partitions: 2, spread: true, prefix: {topics}")
+    refused = renkei("topics", str(folder), "--broker", f"kafka://{broker.bootstrap}")
+    assert refused.code == 1
+    assert f"topic {topics}journeys.state holds the state of a spread workspace as an earlier" in refused.err
+    assert "another `prefix`" in refused.err
+    assert cleaning.partitions([f"{topics}flow.state"]) == {}
 
 
 def test_without_a_broker_it_says_how_to_name_one(tmp_path: Path) -> None:
