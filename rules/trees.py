@@ -186,6 +186,14 @@ def key_parts(key: str) -> tuple[str, str, str, bool]:
     return tab, name.removesuffix(_FOLDED), value, folds
 
 
+def at_home_with(key: str) -> str:
+    """What a key of the flow shares its partition with: a relation key by id its record, any other key itself."""
+    if _SEPARATOR not in key:
+        return key
+    tab, name, value = key.split(_SEPARATOR, 2)
+    return journey_ref(tab, value) if name == ID else key
+
+
 def names_key(key: str, image: Image) -> bool:
     """Whether a record with this image belongs at the key."""
     _, name, value, folds = key_parts(key)

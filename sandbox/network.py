@@ -221,9 +221,10 @@ class Proxy:
 
     async def pause_until(self, due: _Due) -> None:
         """Wait until then."""
-        if (left := due.at - self._loop.time()) > 0:
+        if due.at > self._loop.time():
             with suppress(TimeoutError):
-                await asyncio.wait_for(due.changed.wait(), left)
+                async with asyncio.timeout_at(due.at):
+                    await due.changed.wait()
 
     async def moving(self) -> None:
         """Wait while the line hangs."""

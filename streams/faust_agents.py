@@ -303,7 +303,7 @@ class Topics:
         return self._topic(topics.OUTCOMES)
 
     def journeys(self) -> Any:
-        """``StageMessage``: signals and ticks; the joined facts too where a workspace is spread."""
+        """``StageMessage``: signals and ticks; where a workspace is spread, also facts from other partitions."""
         return self._topic(topics.JOURNEYS)
 
     def own(self, name: str) -> Any:

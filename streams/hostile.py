@@ -1,4 +1,4 @@
-"""Hostile mode: the same stages un-fused over several partitions, with everything that a cluster can do to them.
+"""Hostile mode: the same stages, each by itself over several partitions, with everything that a cluster can do to them.
 
 Every message may arrive twice, at once or late; partitions take turns at random, one of them starved; a stage is
 killed at any write and begins again from what was committed. All of it follows from one seed.

@@ -9,6 +9,7 @@ from functools import partialmethod
 from typing import Any
 
 from rules.book import Book
+from rules.trees import at_home_with
 from schemas import topics
 from streams import wire
 from streams.flow import THE_STAGES, Flow, Stages, staying
@@ -50,6 +51,10 @@ class HostileFlows(Hostile):
             write(self.host(stage, host.number), [row])
         host.position = position
         self.maybe_crash()
+
+    def home(self, key: str) -> int:
+        """The partition of a key: that of its record, where it has one."""
+        return super().home(at_home_with(key))
 
     def stays(self, number: int) -> Callable[[Output], bool]:
         """Tells what the flow of this partition says to itself."""

@@ -9,6 +9,7 @@ import msgspec
 
 from rules.book import Book
 from rules.rounds import Limits
+from rules.trees import at_home_with
 from schemas import topics
 from schemas.keys import home
 from schemas.values import Ref, tab_of
@@ -17,7 +18,7 @@ from streams.flow import THE_STAGES, Stages
 from streams.stage import Stage
 
 ORIGIN = "origin"
-"""The header of a message between spread stages: by it a repetition is known (stage protocol, section 6)."""
+"""The header of a message between partitions: by it a repetition is known (stage protocol, section 6)."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -119,11 +120,12 @@ class Topology:
 
     def home(self, workspace: str, key: str) -> int:
         """The partition of a record, relation key or journey: of a record of others, where they tell it."""
+        owner = at_home_with(key)
         if self.foreign:
-            theirs = self.foreign.get(topics.changes(tab_of(key)))
+            theirs = self.foreign.get(topics.changes(tab_of(owner)))
             if theirs is not None:
-                return theirs.home(key)
-        return home(workspace, key, self.partitions, self.spread)
+                return theirs.home(owner)
+        return home(workspace, owner, self.partitions, self.spread)
 
     def order(self) -> list[str]:
         """The topics of which it is said who goes first among records of one time."""

@@ -73,7 +73,7 @@ def test_offsets_that_are_set_by_hand_change_nothing(plant: Plant) -> None:
     assert plant.rest().expected > 10
 
 
-@pytest.mark.parametrize("topic", [topics.changes("zoho:Deals"), topics.state("journeys")])
+@pytest.mark.parametrize("topic", [topics.changes("zoho:Deals"), topics.state(topics.FLOW)])
 def test_another_partition_count_is_refused_with_what_to_do(plant: Plant, topic: str) -> None:
     """Fault matrix row 48: keys would part from their state."""
     add_partitions(plant, topic, plant.partitions + 1)

@@ -12,8 +12,9 @@ from rules.publishing import publish
 from rules.trees import relation_key
 from schemas import topics
 from schemas.codec import Unpacker, pack
+from schemas.events import ChangeEvent
 from schemas.keys import home, in_workspace
-from schemas.messages import Fact, Go, Seek, StageMessage
+from schemas.messages import Answer, Fact, Go, Seek, StageMessage
 from streams.changelog import fingerprint_row
 from streams.hosting import LayoutChangedError
 from streams.stage import Changed, Output, Source
@@ -22,6 +23,7 @@ from tests.hosting.partition import AT, DEALS, HEAD, LATER, Log, change, marker,
 from tests.hosting.test_partition_host import AT_NINE, IN_TOKYO, IN_UTC, MOVED, dues, replanned
 
 PARTITIONS = 4
+ACCOUNTS = topics.changes("zoho:Accounts")
 _read: Unpacker[StageMessage] = Unpacker(StageMessage)
 
 
@@ -95,11 +97,29 @@ def sent_by_two() -> Incoming:
     return sent(log, topics.JOURNEYS)[0]
 
 
+def test_a_relation_key_by_id_is_at_home_with_its_record() -> None:
+    """A looked up record is told to its key without a message; the journeys that asked are told by one each."""
+    serving = joined()
+    key = relation_key("zoho:Accounts", "id", "A")
+    assert serving.home("main", key) == serving.home("main", "zoho:Accounts/A")
+    log = Log(serving, serving.home("main", key))
+    seeker = next(name for name in map(str, range(100)) if serving.home("main", f"zoho:Deals/{name}") != log.number)
+    seek = Seek(at=AT, journey=f"zoho:Deals/{seeker}", seek=1)
+    log.feed(Incoming(0, in_workspace("main", key), pack(seek), (), AT), topic=topics.RELATIONS)
+    event = ChangeEvent(
+        tab="zoho:Accounts", record_id="A", op="create", after={"id": "A", "Type": "Big"}, committed_at=AT, seen_at=AT,
+        source_position=1,
+    )  # fmt: skip
+    value, headers = Nouns().encode(event, ACCOUNTS)
+    log.feed(Incoming(0, in_workspace("main", "A"), value, headers, AT), topic=ACCOUNTS)
+    assert sent(log, topics.RELATIONS) == []
+    assert [type(_read(one.value or b"")) for one in sent(log, topics.JOURNEYS)] == [Answer, Fact]
+
+
 def test_the_next_page_of_a_fan_out_lets_others_go_first() -> None:
     """A key with more seekers than a page holds says Go to itself by its topic, though it is here."""
     key = relation_key("zoho:Accounts", "id", "A")
-    number = home("main", key, PARTITIONS, True)
-    log = Log(joined(), number)
+    log = Log(joined(), joined().home("main", key))
     account = in_workspace("main", key)
     seeks = [Seek(at=AT, journey=f"zoho:Deals/{name}", seek=1) for name in range(501)]
     log.feed(*(Incoming(n, account, pack(one), (), AT) for n, one in enumerate(seeks)), topic=topics.RELATIONS)

@@ -232,6 +232,20 @@ def test_what_is_taken_while_the_line_heals_is_not_late_either(door: Proxy) -> N
             assert exactly(connection, 4) == b"late"
 
 
+def test_a_line_that_is_healed_and_reset_at_once_is_reset(door: Proxy) -> None:
+    """A wait with a limit may swallow a cancellation (CPython 86296); the door then waited for that connection."""
+    for _ in range(200):
+        with connected(door) as connection:
+            door.set(Line(latency=600.0))
+            connection.sendall(b"late")
+            until(lambda: door.counted.open == 1)
+            healing = threading.Thread(target=door.heal)
+            healing.start()
+            door.reset()
+            healing.join()
+            assert until_reset(connection) in (b"", b"late")
+
+
 def test_a_door_that_closes_while_clients_knock_leaves_no_socket_behind() -> None:
     """What is left behind is told when it is collected; pytest makes that an error."""
     with server() as address:
