@@ -127,7 +127,8 @@ def _put_back(fields: Fields, extra: Extra, layout: Layout) -> Fields:
         if name not in layout.inner:
             whole[name] = value
         elif whole[name] is not None:
-            whole[name] = {**whole[name], **value}
+            branch, known = whole[name]
+            whole[name] = branch, {**known, **value}
     return whole
 
 
@@ -154,6 +155,9 @@ _rank = {symbol: symbol for symbol in get_args(CommandRank)}
 _decision_kind = {symbol: symbol for symbol in get_args(DecisionKind)}
 
 
+# Of a union the branch is named: to let the library try the value on each takes longer than to write it.
+
+
 def _chain(fields: Fields) -> Chain:
     return Chain(fields["id"], fields.get("hop", 0), tuple(fields.get("fired", ())))
 
@@ -173,7 +177,7 @@ def _write_event(event: ChangeEvent) -> Fields:
     if event.after is not None:
         fields["after"] = _object(event.after)
     if event.origin is not None:
-        fields["origin"] = _asdict(event.origin)
+        fields["origin"] = "renkei.Chain", _asdict(event.origin)
     return fields
 
 
@@ -194,9 +198,11 @@ def _write_command(command: Command) -> Fields:
     fields = _asdict(command)
     fields["fields"] = _object(command.fields)
     if command.key is not None:
-        fields["key"] = {"field": command.key[0], "value": command.key[1]}
+        fields["key"] = "renkei.Key", {"field": command.key[0], "value": command.key[1]}
     if command.chain is not None:
-        fields["chain"] = _asdict(command.chain)
+        fields["chain"] = "renkei.Chain", _asdict(command.chain)
+    if command.rank is not None:
+        fields["rank"] = "renkei.Rank", command.rank
     return fields
 
 
@@ -219,7 +225,7 @@ def _write_report(report: Report) -> Fields:
     fields = {**_asdict(report), "kind": outcome.__struct_config__.tag, **_asdict(outcome)}
     fields["fields"] = _object(fields.get("fields", {}))
     if report.chain is not None:
-        fields["chain"] = _asdict(report.chain)
+        fields["chain"] = "renkei.Chain", _asdict(report.chain)
     return fields
 
 
@@ -235,7 +241,7 @@ def _write_decision(decision: Decision) -> Fields:
     fields = _asdict(decision)
     fields["detail"] = _object(decision.detail)
     if decision.chain is not None:
-        fields["chain"] = _asdict(decision.chain)
+        fields["chain"] = "renkei.Chain", _asdict(decision.chain)
     return fields
 
 

@@ -15,8 +15,9 @@ from rules.book import joins_alike
 from schemas import topics
 from schemas.codec import pack, to_json
 from schemas.commands import Report
+from schemas.events import ChangeEvent
 from schemas.keys import in_workspace
-from schemas.messages import Fact, OutcomeOf, Tick
+from schemas.messages import OutcomeOf, Tick
 from streams import changelog, wire
 from streams.changelog import Layout, Restored
 from streams.flow import Flow, StageRows, moved_timers, staying, without_joins
@@ -273,9 +274,9 @@ class PartitionHost:
 
 def _time_of(message: Any, record: Incoming) -> int:
     """The time of an input: of a change when it was seen, of a command when it was planned."""
-    if type(message) is Fact:
-        return message.at  # the most of them, and each miss below costs an exception
-    for name in ("seen_at", "at", "planned_at"):
+    if type(message) is ChangeEvent:
+        return message.seen_at  # the most of them, and each miss below costs an exception
+    for name in ("at", "planned_at"):
         at: int | None = getattr(message, name, None)
         if at is not None:
             return at

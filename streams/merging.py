@@ -4,6 +4,7 @@ A fused flow reads a topic per tab. In a backlog the topics would come one after
 that never were; so the topic with the oldest record goes first, and one that is behind is waited for.
 """
 
+from bisect import insort
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -84,13 +85,18 @@ class Merge:
         It ends where a topic runs out: more of it may be older than what the others have.
         """
         pieces: list[Piece] = []
-        while most > 0 and self.count and (not pieces or self._inlets[pieces[-1].topic].records):
-            heads = sorted(
-                (inlet.records[0].at, inlet.turn, topic) for topic, inlet in self._inlets.items() if inlet.records
-            )
-            piece = self._piece(heads[0][2], heads[1] if len(heads) > 1 else None, most)
+        heads = sorted(
+            (inlet.records[0].at, inlet.turn, topic) for topic, inlet in self._inlets.items() if inlet.records
+        )
+        while most > 0 and heads:
+            topic = heads.pop(0)[2]
+            piece = self._piece(topic, heads[0] if heads else None, most)
             most -= len(piece.records)
             pieces.append(piece)
+            inlet = self._inlets[topic]
+            if not inlet.records:
+                break
+            insort(heads, (inlet.records[0].at, inlet.turn, topic))
         return pieces
 
     def clear(self, topics: Iterable[str], positions: dict[str, int]) -> None:

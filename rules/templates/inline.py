@@ -127,8 +127,8 @@ class _Piece(NamedTuple):
 
 
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`'
-_INSIDE: Final = re.compile(rf"(?:{_QUOTED}|(?!\}}\}})[^\"'`])*+", re.DOTALL)
-_UNTIL_BAR: Final = re.compile(rf"(?:{_QUOTED}|[^\"'`|])*+", re.DOTALL)
+_INSIDE: Final = re.compile(rf"(?:{_QUOTED}|(?!\}}\}})[^\"'`])*", re.DOTALL)
+_UNTIL_BAR: Final = re.compile(rf"(?:{_QUOTED}|[^\"'`|])*", re.DOTALL)
 _ARGUMENT: Final = re.compile(
     r"\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'|(-?[0-9]{1,15}(?:\.[0-9]{1,15})?)|(true|false))\s*(,|$)",
     re.DOTALL,

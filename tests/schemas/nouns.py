@@ -5,7 +5,18 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from schemas.commands import Applied, Command, OnUnknown, Outcome, Rejected, Report, RetryLater, Uncertain
+from schemas.commands import (
+    Applied,
+    Command,
+    CommandRank,
+    Lane,
+    OnUnknown,
+    Outcome,
+    Rejected,
+    Report,
+    RetryLater,
+    Uncertain,
+)
 from schemas.decisions import Decision, DecisionKind
 from schemas.events import Chain, ChangeEvent, Operation
 from schemas.values import Amount
@@ -30,6 +41,7 @@ COMMANDS = st.builds(
     key=st.none() | st.tuples(TEXTS, TEXTS), owner=TEXTS, workflow=TEXTS, rule=TEXTS, anchor=TEXTS, journey=TEXTS,
     fire=TEXTS, step=TEXTS, chain=CHAINS, planned_at=LONGS, priority=INTS,
     on_unknown=st.sampled_from(get_args(OnUnknown)), trigger_native=st.booleans(), if_unmodified=st.none() | LONGS,
+    lane=st.sampled_from(get_args(Lane)), rank=st.none() | st.sampled_from(get_args(CommandRank)),
 )  # fmt: skip
 OUTCOMES: st.SearchStrategy[Outcome] = (
     st.builds(Applied, command_id=TEXTS, record_id=TEXTS, url=TEXTS, fields=FIELDS, duplicate=st.booleans())
