@@ -25,7 +25,8 @@ from streams.by_number import ByNumber
 from streams.merging import Batch
 from streams.partition_log import Cluster
 from streams.partitions import Partitions
-from streams.runner import Meter, Status
+from streams.runner import Status
+from streams.surroundings import Meter
 from streams.topology import HaltedError, Topology
 
 VERSION = "0.15.3"

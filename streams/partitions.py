@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from streams.hosting import LayoutChangedError, PartitionHost
 from streams.merging import Batch
 from streams.partition_log import Cluster
-from streams.runner import Gate, Meter, Runner, Status
+from streams.runner import Runner, Status
+from streams.surroundings import Gate, Meter
 from streams.topology import Topology
 
 STALL = 30.0

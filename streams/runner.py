@@ -5,16 +5,16 @@ Positions are the state's own: what the consumer skipped or repeated is seen, an
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from schemas.values import SECOND
 from streams.hosting import LayoutChangedError, PartitionHost
 from streams.merging import Batch, Merge, Piece
-from streams.partition_log import Cluster, FencedError, LogLostError, PartitionLog
-from streams.topology import HaltedError, Topology
+from streams.partition_log import FencedError, LogLostError, PartitionLog
+from streams.surroundings import Owner
+from streams.topology import HaltedError
 
 WAIT_STEP = 0.02
 LONGEST_TAB = 1.0
@@ -37,54 +37,6 @@ FENCED_WAIT = 3.0
 RunnerState = Literal["closed", "opening", "restoring", "open", "fenced", "lost", "failed"]
 
 
-class Gate(Protocol):
-    """The consumer, as runners use it; topics by our names."""
-
-    async def seek(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """Read these partitions from these offsets on, and let their batches through."""
-        ...
-
-    def shut(self, partitions: Iterable[tuple[str, int]]) -> None:
-        """Hand over no more batches of these partitions."""
-        ...
-
-    def let(self, partitions: Iterable[tuple[str, int]]) -> None:
-        """Hand over batches of these partitions again, from where they were shut."""
-        ...
-
-    def behind(self, ends: Mapping[tuple[str, int], int]) -> bool:
-        """Whether any of these partitions has something behind its offset here, or nobody knows."""
-        ...
-
-    async def ends(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """The offset behind the newest record that may be read, per partition."""
-        ...
-
-
-class Meter(Protocol):
-    """Who counts, for operators."""
-
-    def events(self, partition: int, count: int, seconds: float) -> None:
-        """So many records were folded and committed in one piece, within so many seconds."""
-        ...
-
-    def parked(self, topic: str, count: int) -> None:
-        """So many records of a topic were set aside."""
-        ...
-
-    def restored(self, partition: int, done: int, total: int) -> None:
-        """A changelog is read back so far."""
-        ...
-
-    def stalled(self, topic: str, partition: int, is_stalled: bool) -> None:
-        """A partition has something to read, and does not move."""
-        ...
-
-    def told(self, partition: int, sentence: str) -> None:
-        """A person should hear this of a partition that was opened."""
-        ...
-
-
 @dataclass
 class Status:
     """How one runner is."""
@@ -95,26 +47,6 @@ class Status:
     next: dict[str, int] = field(default_factory=dict)
     taken: int = 0
     parked: int = 0
-
-
-class Owner(Protocol):
-    """What a runner needs of those who hold all runners."""
-
-    topology: Topology
-    cluster: Cluster
-    gate: Gate
-    meter: Meter
-    clock: Callable[[], int]
-    at: Callable[[str], None]
-    gaps: int
-
-    async def seek(self, inputs: Iterable[tuple[str, int]]) -> None:
-        """Read these on from where the state is."""
-        ...
-
-    def fail(self, error: Exception) -> None:
-        """Stop all."""
-        ...
 
 
 class RetentionError(HaltedError):
