@@ -31,7 +31,7 @@ from streams.topology import HaltedError, Topology
 
 VERSION = "0.15.3"
 POLL = 0.25
-FETCH_WAIT_MS = 25
+FETCH_WAIT_MS = 100
 """A fetch holds back partitions that were not in it for so long at most."""
 WATCH_EVERY = 10.0
 YOUNG = (1_000_000, 20, 100)
