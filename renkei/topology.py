@@ -120,8 +120,10 @@ def refuse_former(admin: TopicAdmin, kafka: KafkaPart) -> None:
     Raises:
         WorkflowError: there is such state; what has fired by it would fire again.
     """
+    if not kafka.spread:
+        return
     former = sorted(admin.partitions([kafka.prefix + topics.state(stage) for stage in topics.STAGES]))
-    if kafka.spread and former:
+    if former:
         refuse(
             f"topic {former[0]} holds the state of a spread workspace as an earlier version kept it, stage by stage; "
             "this version keeps it by partition and cannot read that",

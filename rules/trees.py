@@ -188,10 +188,8 @@ def key_parts(key: str) -> tuple[str, str, str, bool]:
 
 def at_home_with(key: str) -> str:
     """What a key of the flow shares its partition with: a relation key by id its record, any other key itself."""
-    if _SEPARATOR not in key:
-        return key
-    tab, name, value = key.split(_SEPARATOR, 2)
-    return journey_ref(tab, value) if name == ID else key
+    parts = key.split(_SEPARATOR, 2)
+    return journey_ref(parts[0], parts[2]) if len(parts) == 3 and parts[1] == ID else key
 
 
 def names_key(key: str, image: Image) -> bool:

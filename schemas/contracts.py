@@ -155,11 +155,13 @@ _rank = {symbol: symbol for symbol in get_args(CommandRank)}
 _decision_kind = {symbol: symbol for symbol in get_args(DecisionKind)}
 
 
-# Of a union the branch is named: to let the library try the value on each takes longer than to write it.
-
-
 def _chain(fields: Fields) -> Chain:
     return Chain(fields["id"], fields.get("hop", 0), tuple(fields.get("fired", ())))
+
+
+def _told(chain: Chain | None) -> tuple[str, Fields] | None:
+    """A chain, the branch of its union named: for the library to try each takes longer than to write it."""
+    return None if chain is None else ("renkei.Chain", _asdict(chain))
 
 
 def _read_event(fields: Fields) -> ChangeEvent:
@@ -176,8 +178,7 @@ def _write_event(event: ChangeEvent) -> Fields:
     fields = _asdict(event)
     if event.after is not None:
         fields["after"] = _object(event.after)
-    if event.origin is not None:
-        fields["origin"] = "renkei.Chain", _asdict(event.origin)
+    fields["origin"] = _told(event.origin)
     return fields
 
 
@@ -199,8 +200,7 @@ def _write_command(command: Command) -> Fields:
     fields["fields"] = _object(command.fields)
     if command.key is not None:
         fields["key"] = "renkei.Key", {"field": command.key[0], "value": command.key[1]}
-    if command.chain is not None:
-        fields["chain"] = "renkei.Chain", _asdict(command.chain)
+    fields["chain"] = _told(command.chain)
     if command.rank is not None:
         fields["rank"] = "renkei.Rank", command.rank
     return fields
@@ -224,8 +224,7 @@ def _write_report(report: Report) -> Fields:
     outcome = report.outcome
     fields = {**_asdict(report), "kind": outcome.__struct_config__.tag, **_asdict(outcome)}
     fields["fields"] = _object(fields.get("fields", {}))
-    if report.chain is not None:
-        fields["chain"] = "renkei.Chain", _asdict(report.chain)
+    fields["chain"] = _told(report.chain)
     return fields
 
 
@@ -240,8 +239,7 @@ def _read_decision(fields: Fields) -> Decision:
 def _write_decision(decision: Decision) -> Fields:
     fields = _asdict(decision)
     fields["detail"] = _object(decision.detail)
-    if decision.chain is not None:
-        fields["chain"] = "renkei.Chain", _asdict(decision.chain)
+    fields["chain"] = _told(decision.chain)
     return fields
 
 

@@ -36,10 +36,10 @@ class RowKey(NamedTuple):
 
 
 class Positions(msgspec.Struct, array_like=True):
-    """The position row of one host and partition (stage protocol, section 6).
+    """The position row of one partition (stage protocol, section 6).
 
-    ``next`` is the offset to read next, per topic; ``seen`` the last origin taken of each upstream, as (offset, index);
-    ``at`` the newest time of an input (milliseconds).
+    ``next`` is the offset to read next, per topic; ``seen`` the last origin taken, as (offset, index), of each upstream
+    and topic; ``at`` the newest time of an input (milliseconds).
     """
 
     next: dict[str, int] = {}

@@ -178,7 +178,7 @@ class Runner:
         self.status.state = "restoring"
         number, meter = self.status.partition, self._owner.meter
         restored, starts = await self._log.restore(
-            self._owner.topology.inputs(), lambda done, total: meter.restored(number, done, total)
+            [topic for topic, _ in self._inputs], lambda done, total: meter.restored(number, done, total)
         )
         host = PartitionHost(self._owner.topology, number, restored)
         for sentence in host.news:

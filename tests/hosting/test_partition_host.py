@@ -6,20 +6,33 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from renkei.streaming import Nouns
-from rules.project import Project
-from rules.publishing import publish
 from schemas import topics
 from schemas.codec import pack
-from schemas.events import ChangeEvent
 from schemas.keys import in_workspace
 from schemas.messages import Tick
-from schemas.values import DAY, format_instant
+from schemas.values import DAY
 from streams.changelog import Restored
 from streams.hosting import LayoutChangedError
 from streams.stage import Changed, Output, Source
-from streams.topology import ORIGIN, Incoming, Topology, Workspace
-from tests.hosting.partition import AT, DEALS, HEAD, LATER, WON, Log, change, marker, topology
+from streams.topology import ORIGIN, Incoming
+from tests.hosting.partition import (
+    AT,
+    AT_NINE,
+    DEALS,
+    IN_TOKYO,
+    IN_UTC,
+    LATER,
+    MOVED,
+    WON,
+    Log,
+    change,
+    dues,
+    joined,
+    marker,
+    record,
+    replanned,
+    topology,
+)
 
 
 def test_work_holds_outputs_rows_and_positions_together() -> None:
@@ -137,19 +150,8 @@ def test_changed_workflows_see_known_records_and_fire_nothing_for_them() -> None
 
 
 def test_rows_of_former_joins_are_gone_once_workflows_changed() -> None:
-    tabs = "  account: {module: zoho.Accounts, lookup: deal.Account}\n"
-    joined = HEAD.replace("rules:", f"{tabs}rules:") + (
-        '    - {name: won, trigger: {becomes: deal.Stage is "Won" and account.Type is "Big"}, '
-        "actions: [{notify: user ann, text: Won}]}\n"
-    )
-    one = Workspace(publish({"sales.yaml": joined}, Project()), ("zoho", "mail"), None, {"email": "mail"})
-    log = Log(Topology({"main": one}, 1, Nouns()))
-    event = ChangeEvent(
-        tab="zoho:Deals", record_id="1", op="create", after={"id": "1", "Stage": "Won", "Account": "A"},
-        committed_at=AT, seen_at=AT, source_position=1,
-    )  # fmt: skip
-    value, headers = Nouns().encode(event, DEALS)
-    log.feed(Incoming(0, in_workspace("main", "1"), value, headers, AT))
+    log = Log(joined())
+    log.feed(record(DEALS, "1", Stage="Won", Account="A"))
     assert log.host.flow("main").states("relations").names()  # type: ignore[union-attr]
     log.topology = topology()
     log.open()
@@ -160,30 +162,6 @@ def test_rows_of_former_joins_are_gone_once_workflows_changed() -> None:
 
 
 # -- calendars --------------------------------------------------------------
-
-AT_NINE = """\
-    - name: later
-      trigger: {becomes: Stage is "Won"}
-      scheduled_actions: [{after: 2 days, at: "09:00", actions: [{notify: user ann, text: Still}]}]
-    - {name: dated, trigger: {date: Day, at: "09:00"}, actions: [{notify: user ann, text: Day}]}
-    - {name: relative, trigger: {becomes: Day is today}, actions: [{notify: user ann, text: Today}]}
-"""
-MOVED = "2 timers moved: the calendar of sales changed"
-IN_TOKYO = {"later": "2027-01-17T00:00:00Z", "dated": "2027-01-20T00:00:00Z", "relative": "2027-01-19T15:00:00Z"}
-IN_UTC = {"later": "2027-01-17T09:00:00Z", "dated": "2027-01-20T09:00:00Z", "relative": "2027-01-20T00:00:00Z"}
-
-
-def dues(log: Log) -> dict[str, str]:
-    """When each rule is due."""
-    journeys = log.host.flow("main").states("journeys")  # type: ignore[union-attr]
-    journey = journeys.get("zoho:Deals/1")
-    timers = journey.rules.timers.values()  # type: ignore[union-attr]
-    return {one.rule.partition("/")[2]: format_instant(one.due) for one in timers}
-
-
-def replanned(log: Log) -> list[str]:
-    said = [Nouns().decode(one.value, one.headers, topics.DECISIONS) for t, one in log.said if t == topics.DECISIONS]
-    return [one.rule for one in said if one.kind == "replanned"]
 
 
 def test_timers_follow_a_changed_calendar_and_their_number_is_told_once() -> None:

@@ -6,21 +6,32 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from renkei.streaming import Nouns
-from rules.project import Project
-from rules.publishing import publish
 from rules.trees import relation_key
 from schemas import topics
 from schemas.codec import Unpacker, pack
-from schemas.events import ChangeEvent
 from schemas.keys import home, in_workspace
 from schemas.messages import Answer, Fact, Go, Seek, StageMessage
 from streams.changelog import fingerprint_row
 from streams.hosting import LayoutChangedError
 from streams.stage import Changed, Output, Source
-from streams.topology import ORIGIN, Incoming, Topology, Workspace
-from tests.hosting.partition import AT, DEALS, HEAD, LATER, Log, change, marker, topology
-from tests.hosting.test_partition_host import AT_NINE, IN_TOKYO, IN_UTC, MOVED, dues, replanned
+from streams.topology import ORIGIN, Incoming, Topology
+from tests.hosting.partition import (
+    AT,
+    AT_NINE,
+    DEALS,
+    IN_TOKYO,
+    IN_UTC,
+    LATER,
+    MOVED,
+    Log,
+    change,
+    dues,
+    joined,
+    marker,
+    record,
+    replanned,
+    topology,
+)
 
 PARTITIONS = 4
 ACCOUNTS = topics.changes("zoho:Accounts")
@@ -99,44 +110,34 @@ def sent_by_two() -> Incoming:
 
 def test_a_relation_key_by_id_is_at_home_with_its_record() -> None:
     """A looked up record is told to its key without a message; the journeys that asked are told by one each."""
-    serving = joined()
+    serving = joined(PARTITIONS, spread=True)
     key = relation_key("zoho:Accounts", "id", "A")
     assert serving.home("main", key) == serving.home("main", "zoho:Accounts/A")
     log = Log(serving, serving.home("main", key))
     seeker = next(name for name in map(str, range(100)) if serving.home("main", f"zoho:Deals/{name}") != log.number)
     seek = Seek(at=AT, journey=f"zoho:Deals/{seeker}", seek=1)
     log.feed(Incoming(0, in_workspace("main", key), pack(seek), (), AT), topic=topics.RELATIONS)
-    event = ChangeEvent(
-        tab="zoho:Accounts", record_id="A", op="create", after={"id": "A", "Type": "Big"}, committed_at=AT, seen_at=AT,
-        source_position=1,
-    )  # fmt: skip
-    value, headers = Nouns().encode(event, ACCOUNTS)
-    log.feed(Incoming(0, in_workspace("main", "A"), value, headers, AT), topic=ACCOUNTS)
+    log.feed(record(ACCOUNTS, "A", Type="Big"), topic=ACCOUNTS)
     assert sent(log, topics.RELATIONS) == []
     assert [type(_read(one.value or b"")) for one in sent(log, topics.JOURNEYS)] == [Answer, Fact]
+
+
+@pytest.mark.parametrize("key", ["", "17", "zoho:Deals/17", "a\x1fb", "\x1f", "zoho:Deals\x1fEmail\x1fa@b"])
+def test_any_other_key_is_at_home_by_itself(key: str) -> None:
+    """A stranger's stage may write any key to its own topics."""
+    assert joined(PARTITIONS, spread=True).home("main", key) == home("main", key, PARTITIONS, spread=True)
 
 
 def test_the_next_page_of_a_fan_out_lets_others_go_first() -> None:
     """A key with more seekers than a page holds says Go to itself by its topic, though it is here."""
     key = relation_key("zoho:Accounts", "id", "A")
-    log = Log(joined(), joined().home("main", key))
+    log = Log(joined(PARTITIONS, spread=True), joined(PARTITIONS, spread=True).home("main", key))
     account = in_workspace("main", key)
     seeks = [Seek(at=AT, journey=f"zoho:Deals/{name}", seek=1) for name in range(501)]
     log.feed(*(Incoming(n, account, pack(one), (), AT) for n, one in enumerate(seeks)), topic=topics.RELATIONS)
     fact = Fact(at=AT, ref="zoho:Accounts/A", home=0, version=1, image={"id": "A"}, op="update", position=1)
     log.feed(Incoming(501, account, pack(fact), (), AT), topic=topics.RELATIONS)
     assert [type(_read(one.value or b"")) for one in sent(log, topics.RELATIONS)] == [Go]
-
-
-def joined() -> Topology:
-    """Deals with their accounts."""
-    tabs = "  account: {module: zoho.Accounts, lookup: deal.Account}\n"
-    workflow = HEAD.replace("rules:", f"{tabs}rules:") + (
-        '    - {name: won, trigger: {becomes: deal.Stage is "Won" and account.Type is "Big"}, '
-        "actions: [{notify: user ann, text: Won}]}\n"
-    )
-    one = Workspace(publish({"sales.yaml": workflow}, Project()), ("zoho", "mail"), None, {"email": "mail"})
-    return Topology({"main": one}, PARTITIONS, Nouns(), spread=True)
 
 
 # -- other workflows, other calendars --------------------------------------------------------------
