@@ -28,9 +28,9 @@ class Wakeable(Protocol):
 
 
 class Runner:
-    """Runs parts in threads. A part that fails stops all, so that nothing runs half."""
+    """Runs parts in threads, by the clock that they have. A part that fails stops all: nothing runs half."""
 
-    def __init__(self, opening: Mapping[str, Callable[[], Part]], clock: Clock = wall_clock) -> None:
+    def __init__(self, opening: Mapping[str, Callable[[], Part]], clock: Clock) -> None:
         self._opening, self._clock = opening, clock
         self._stop = threading.Event()
         self._woken = threading.Condition()

@@ -8,7 +8,7 @@ import typer
 from renkei.bars import LoadBars, bars
 from renkei.observing import Observed
 from renkei.parts import Part
-from renkei.runner import Runner
+from renkei.runner import Runner, wall_clock
 
 
 def serve(opening: Mapping[str, Callable[[], Part]], hello: str, ready: str = "", seen: Observed | None = None) -> None:
@@ -16,7 +16,7 @@ def serve(opening: Mapping[str, Callable[[], Part]], hello: str, ready: str = ""
 
     ``ready`` is printed once every part has begun its work. Problems are told once each as they come.
     """
-    runner = Runner(opening)
+    runner = Runner(opening, wall_clock)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: runner.ask_to_stop())
     typer.echo(hello)

@@ -31,7 +31,8 @@ def test_what_waits_and_what_was_put_aside_is_measured(counter: Counter) -> None
     counter.put(*(update(number, f"B{number}") for number in range(10, 15)), lane="commands.toy.bulk")
     counter.put_raw(b"main\x1fA", b"not a command")
     hand = counter.hand(crm=away)
-    runner = Runner({"worker toy": lambda: KafkaWorkerPart("toy", hand.worker, hand.desk, hand.limiter, Threads(1))})
+    part = KafkaWorkerPart("toy", hand.worker, hand.desk, hand.limiter, Threads(1))
+    runner = Runner({part.name: lambda: part}, hand.clock)
     with observed("127.0.0.1", 0) as seen:
 
         def shows(name: str, value: float, **labels: str) -> Callable[[], bool]:

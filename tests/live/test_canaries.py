@@ -162,7 +162,8 @@ def _lively(sandbox: Sandbox, folder: Path) -> tuple[str, list[str]]:
     """All parts in their threads, with the pages of an operator beside them: the metrics, and what was wrong."""
     project = read_folder(folder)
     with locked(project.state) as file, observed("127.0.0.1", 0) as seen:
-        runner = Runner(parts(project, project.compile().book, file, sandbox.clock.now))
+        clock = sandbox.clock.now
+        runner = Runner(parts(project, project.compile().book, file, clock), clock)
         runner.start()
         try:
             edit(sandbox, 2)
