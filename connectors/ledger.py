@@ -74,6 +74,10 @@ class Ledger:
             database.execute(_TABLE)
             database.execute(_BY_TIME)
 
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
     def entries(self, ids: Sequence[str]) -> dict[str, Entry]:
         """The rows of these commands, by id."""
         found: dict[str, Entry] = {}

@@ -144,8 +144,10 @@ class LogSink:
         """Nothing to forget: a transaction of a file is done or not."""
 
     def close(self) -> None:
-        """Close the store."""
+        """Close the store and the ledger."""
         self._store.close()
+        if self._ledger is not None:
+            self._ledger.close()
 
 
 class CapturePart:

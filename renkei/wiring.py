@@ -184,7 +184,7 @@ def capture_part(
     wired, store = wire(folder, name), Store(file)
     limiter = limiting.of(name, wired.connector, store)
     captures = tab_captures(wired, tabs, limiter, clock)
-    sink = LogSink(store, captures, _ledger(file, name)[0])
+    sink = LogSink(store, captures, _ledger(file, name))
     hints = noticing_of(wired.connector, folder.credentials(name), wired.asking, tabs)
     wait = partial(limiter.wait, rank="capture")
     return CapturePart(name, captures, sink, interval, wired.connector, hints=hints, wait=wait)
@@ -201,7 +201,7 @@ def worker_part(
 ) -> WorkerPart:
     """What applies the commands of one lane of a connection."""
     wired, store = wire(folder, name), Store(file)
-    ledger, database = _ledger(file, name)
+    ledger = _ledger(file, name)
     limiter = limiting.of(name, wired.connector, store)
     crew = Threads(limiter.at_once)
     worker = Worker(
@@ -214,7 +214,7 @@ def worker_part(
         store.set_note(note_of(name), limiter.saved(clock()))
         crew.close()
         store.close()
-        database.close()
+        ledger.close()
 
     return WorkerPart(name, worker, limiter, close, keeper(name, limiter, store), lane)
 
@@ -301,7 +301,7 @@ def file_captures(folder: Folder, name: str, tabs: Sequence[str]) -> list[Watche
     return captures
 
 
-def _ledger(file: Path, name: str) -> tuple[Ledger, sqlite3.Connection]:
+def _ledger(file: Path, name: str) -> Ledger:
     database = sqlite3.connect(file, timeout=PATIENCE)
     database.execute("PRAGMA synchronous = FULL")
-    return Ledger(database, name), database
+    return Ledger(database, name)

@@ -7,9 +7,10 @@ they rise within every partition, and the order in which several topics were int
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+from weakref import finalize
 
 import msgspec
 
@@ -77,7 +78,7 @@ class Stored(NamedTuple):
 
 
 class Store:
-    """One connection to the file; each thread opens its own."""
+    """One connection to the file; each thread opens its own. It is closed at the latest when nobody holds it."""
 
     def __init__(self, path: Path | str) -> None:
         """Open the file, or make it.
@@ -88,6 +89,7 @@ class Store:
         self.path = str(path)
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=PATIENCE)
+            finalize(self, _let_go, self._db)
             _use_wal(self._db)
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
@@ -235,6 +237,11 @@ class Store:
 
 def _entry(row: tuple[int, str, int, str, int, bytes, str, int, int]) -> Entry:
     return Entry(*row[:6], Origin(*row[6:]))
+
+
+def _let_go(database: sqlite3.Connection) -> None:
+    with suppress(sqlite3.ProgrammingError):  # of a thread that is not this one
+        database.close()
 
 
 def _use_wal(database: sqlite3.Connection) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from random import Random
 from typing import Any, ClassVar
+from weakref import finalize
 
 import msgspec
 import pytest
@@ -88,6 +89,7 @@ class Desk:
     def __init__(self, *commands: Command, crew: Threads | None = None, kind: type[Shelved] = Shelved) -> None:
         self.crm, self.source, self.now = Shelf(), ListSource(*commands), NOW
         self.database = sqlite3.connect(":memory:")
+        finalize(self, self.database.close)
         self.limiter = Limiter(Limits(at_once=4), Random(1))
         self._crew, self._kind = crew, kind
         self.start()

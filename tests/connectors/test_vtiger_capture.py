@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -57,7 +58,7 @@ def told(events: list[ChangeEvent]) -> list[tuple[str, str]]:
 
 
 def desks(sandbox: Sandbox, **options: str) -> Iterator[Desk]:
-    with sqlite3.connect(":memory:") as database:
+    with closing(sqlite3.connect(":memory:")) as database:
         desk = Desk(sandbox, "vtiger", database, **options)
         yield desk
         desk.transport.close()

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from sandbox.broker.cluster import Cluster
-from streams.testing import CHANNELS, embedded
+from streams.testing import CHANNELS
 from streams.topology import Workspace
 from tests.kafka.on_kafka import Service
 from tests.scenarios.story import HERE, Story, story
-from tests.scenarios.test_scenarios import tell
+from tests.scenarios.test_scenarios import tell, tell_embedded
 from tests.scenarios.world import World
 
 FILES = [path for path in sorted(HERE.glob("*/*.yaml")) if story(path).scenario.refused is None]
@@ -60,8 +60,7 @@ def spread(broker: Cluster, prefix: str) -> Iterator[Service]:
 @cache
 def expected(path: Path) -> list[str]:
     """The command ids of the embedded run."""
-    told = story(path)
-    return tell(World(told, embedded(told.book, limits=told.limits)))
+    return tell_embedded(story(path))
 
 
 def named(path: Path) -> str:

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -194,7 +195,7 @@ def _reasons(folder: Path) -> list[str]:
     found = [f"{one.why} {one}" for one in parked_messages(store)]
     ids = [row[0] for row in store.database.execute("SELECT command_id FROM ledger")]
     store.close()
-    with sqlite3.connect(folder / ".renkei" / FILE) as database:
+    with closing(sqlite3.connect(folder / ".renkei" / FILE)) as database:
         for name in ("zoho", "salesforce", "vtiger", "mail"):
             entries = Ledger(database, name).entries(ids)
             found += [repr(one.outcome) for one in entries.values() if not isinstance(one.outcome, Applied | None)]
@@ -215,7 +216,7 @@ def _is_worth_something(folder: Path, shown: str) -> None:
 
 
 def _done(folder: Path) -> int:
-    with sqlite3.connect(folder / ".renkei" / FILE) as database:
+    with closing(sqlite3.connect(folder / ".renkei" / FILE)) as database:
         (count,) = database.execute("SELECT count(*) FROM ledger WHERE state = 'done'").fetchone()
     return int(count)
 

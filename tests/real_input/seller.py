@@ -5,6 +5,7 @@ import os
 import sqlite3
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 SHARED = Path(os.environ.get("RENKEI_SHARED", Path(__file__).parents[3] / "shared"))
 SOURCE = SHARED / "data" / "crm-sales"
@@ -73,6 +74,7 @@ class Seller:
 
     def __init__(self, most: int | None = None) -> None:
         self._database = sqlite3.connect(":memory:")
+        finalize(self, self._database.close)
         self._database.create_function("iso", 1, _iso, deterministic=True)
         for name in TABLES:
             with (SOURCE / f"{name}.csv").open(encoding="utf-8", newline="") as stream:

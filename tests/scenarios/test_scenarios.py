@@ -42,6 +42,17 @@ def tell(world: World, between: Callable[[World], None] = lambda world: None) ->
     return ids
 
 
+def tell_embedded(
+    told: Story, path: Path | str = ":memory:", between: Callable[[World], None] = lambda world: None
+) -> list[str]:
+    """Play a story on the embedded runtime; the sorted ids of its commands."""
+    world = World(told, embedded(told.book, Store(path), told.limits))
+    ids = tell(world, between)
+    assert isinstance(world.runtime, Embedded)
+    world.runtime.store.close()
+    return ids
+
+
 def restart(world: World) -> None:
     """The process ends and begins again from its file."""
     assert isinstance(world.runtime, Embedded)
@@ -73,9 +84,8 @@ def test_a_scenario_comes_out_as_told_on_every_runtime(path: Path, tmp_path: Pat
     warnings = [one.problem for one in told.problems if one.severity == "warning"]
     for text in told.scenario.warned:
         assert any(text in warning for warning in warnings), f"'{text}' is not among {warnings}"
-    ids = tell(World(told, embedded(told.book, limits=told.limits)))
-    on_file = embedded(told.book, Store(tmp_path / "state.db"), told.limits)
-    assert ids == tell(World(told, on_file), between=restart)
+    ids = tell_embedded(told)
+    assert ids == tell_embedded(told, tmp_path / "state.db", between=restart)
     for torment in TORMENTS:
         assert ids == tell(World(told, hostile(told.book, torment, told.limits))), f"hostile {torment}"
 

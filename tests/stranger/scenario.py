@@ -54,6 +54,7 @@ def sent(folder: Folder, commands: list[Command]) -> dict[str, Outcome]:
     while turn is None or turn.idle_until is not None:
         turn = worker.turn(now)
         now = max(now, turn.idle_until or now)
+    ledger.close()
     return source.settled
 
 
