@@ -166,7 +166,7 @@ def _wished(settings: ConnectionSettings) -> bool | None:
 def _page_in(answer: dict[str, Any]) -> dict[str, Any] | None:
     """The result of ``sync``; none where it has another form."""
     result = answer.get("result")
-    if not isinstance(result, dict) or not str(result.get("lastModifiedTime", "")).isdecimal():
+    if not isinstance(result, dict) or not str(result.get("lastModifiedTime", "")).isdecimal() or "more" not in result:
         return None
     gone = result.get("deleted")
     ids = isinstance(gone, list) and all(isinstance(record_id, str) for record_id in gone)

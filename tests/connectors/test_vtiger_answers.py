@@ -120,6 +120,7 @@ def test_any_answer_has_an_outcome_and_applied_needs_a_proof(
 @example(200, b'{"success": true, "result": [{"id": 7}]}')
 @example(200, '{"success": true, "result": {"updated": [], "deleted": [], "lastModifiedTime": "²"}}'.encode())
 @example(200, b'{"success": true, "result": {"updated": [{}], "deleted": [], "lastModifiedTime": 5}}')
+@example(200, b'{"success": true, "result": {"updated": [], "deleted": [], "lastModifiedTime": 5}}')
 @given(statuses, bodies)
 def test_a_reading_of_any_answer_gives_rows_or_fails(status: int, body: bytes) -> None:
     reader = VtigerReader(
